@@ -1,0 +1,152 @@
+"""Numba kernels of the lot-sizing dynamics, behind the same function names.
+
+They state the equations of :mod:`or_envs.lot_sizing.problem` a second time, for speed only;
+``check_problem`` compares the two on random episodes.
+"""
+
+# mypy: disable-error-code="no-untyped-def"
+from __future__ import annotations
+
+import functools
+
+import numba
+import numpy as np
+
+from or_envs.core.arrays import Array
+from or_envs.lot_sizing.instances import LotSizingInstance
+from or_envs.lot_sizing.problem import LotSizing, LotSizingDemand, LotSizingState
+
+
+class CompiledLotSizing(LotSizing):
+    """A lot-sizing problem on compiled numpy kernels (float64 arrays)."""
+
+    def __init__(self, problem: LotSizing) -> None:
+        self.__dict__.update(problem.__dict__)
+        self._terminal_period = self.horizon if self.finite_horizon else self.horizon + 1
+        self._last_mask: tuple[Array, Array | None] = (None, None)
+
+    def post_decision(
+        self, instance: LotSizingInstance, state: LotSizingState, action: Array
+    ) -> tuple[LotSizingState, Array]:
+        """Compiled form of :meth:`LotSizing.post_decision`."""
+        inventory, reward = _post_decision(
+            instance.production,
+            instance.setup_cost,
+            instance.setup_loss,
+            state.inventory,
+            state.setup,
+            action,
+            self.allow_invalid,
+        )
+        return LotSizingState(inventory, action, state.period), reward
+
+    def transition(
+        self,
+        instance: LotSizingInstance,
+        post_state: LotSizingState,
+        exogenous: LotSizingDemand | None,
+    ) -> tuple[LotSizingState, Array, Array]:
+        """Compiled form of :meth:`LotSizing.transition`."""
+        assert exogenous is not None
+        inventory, period, reward, terminal = _transition(
+            instance.lost_sales_cost,
+            instance.holding_cost,
+            instance.max_inventory,
+            post_state.inventory,
+            post_state.period,
+            exogenous.demand,
+            self._terminal_period,
+        )
+        return LotSizingState(inventory, post_state.setup, period), reward, terminal
+
+    def observation(self, instance: LotSizingInstance, state: LotSizingState) -> Array:
+        """Compiled form of :meth:`LotSizing.observation`."""
+        if self.observation_mode != "full" or self._data is None:
+            return super().observation(instance, state)
+        size = self.n_items + self.n_machines * (self.n_items + 1) + self.finite_horizon
+        return _observation(
+            instance.max_inventory,
+            state.inventory,
+            state.setup,
+            state.period,
+            size,
+            self.horizon if self.finite_horizon else 0,
+        )
+
+    def action_mask(self, instance: LotSizingInstance, state: LotSizingState) -> Array | None:
+        """Masks depend on the production data only, so the last one is kept."""
+        production, mask = self._last_mask
+        if production is not instance.production:
+            mask = super().action_mask(instance, state)
+            self._last_mask = (instance.production, mask)
+        return mask
+
+    def compiled(self) -> LotSizing:
+        """Return itself."""
+        return self
+
+
+@functools.partial(numba.njit, cache=True, error_model="numpy")
+def _post_decision(production, setup_cost, setup_loss, inventory, setup, action, as_published):
+    rows, machines = action.shape
+    after = inventory.copy()
+    reward = np.empty(rows)
+    shared = production.shape[0] == 1
+    for b in range(rows):
+        data = 0 if shared else b
+        cost = 0.0
+        for m in range(machines):
+            item = action[b, m]
+            if item == 0:
+                continue
+            output = production[data, m, item - 1]
+            if item != setup[b, m]:
+                cost += setup_cost[data, m, item - 1]
+                loss = setup_loss[data, m, item - 1]
+                output -= loss if as_published else min(loss, output)
+            after[b, item - 1] += output
+        reward[b] = -cost
+    return after, reward
+
+
+@functools.partial(numba.njit, cache=True, error_model="numpy")
+def _transition(
+    lost_sales_cost, holding_cost, max_inventory, inventory, period, demand, terminal_period
+):
+    rows, items = inventory.shape
+    after = np.empty((rows, items))
+    periods = np.empty(rows, np.int64)
+    reward = np.empty(rows)
+    terminal = np.empty(rows, np.bool_)
+    shared = lost_sales_cost.shape[0] == 1
+    for b in range(rows):
+        data = 0 if shared else b
+        cost = 0.0
+        for i in range(items):
+            left = inventory[b, i] - demand[b, i]
+            if left < 0.0:
+                cost -= lost_sales_cost[data, i] * left
+                left = 0.0
+            left = min(left, max_inventory[data, i])
+            cost += holding_cost[data, i] * left
+            after[b, i] = left
+        reward[b] = -cost
+        periods[b] = period[b] + 1
+        terminal[b] = periods[b] >= terminal_period
+    return after, periods, reward, terminal
+
+
+@functools.partial(numba.njit, cache=True, error_model="numpy")
+def _observation(max_inventory, inventory, setup, period, size, horizon):
+    rows, items = inventory.shape
+    seen = np.zeros((rows, size), np.float32)
+    shared = max_inventory.shape[0] == 1
+    for b in range(rows):
+        data = 0 if shared else b
+        for i in range(items):
+            seen[b, i] = inventory[b, i] / max_inventory[data, i]
+        for m in range(setup.shape[1]):
+            seen[b, items + m * (items + 1) + setup[b, m]] = 1.0
+        if horizon > 0:
+            seen[b, size - 1] = period[b] / horizon
+    return seen

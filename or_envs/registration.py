@@ -1,0 +1,54 @@
+"""The one table of environment ids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+
+from or_envs.core.env import load_problem
+from or_envs.core.problem import AnyProblem
+
+#: id -> class of the problem. Options of an id are the arguments of its class.
+TABLE: dict[str, str] = {
+    "or_envs/LotSizing-v0": "or_envs.lot_sizing.problem:LotSizing",
+    "or_envs/TSP-v0": "or_envs.routing.tsp:TSP",
+}
+
+
+def register(id: str, problem: str, **kwargs: Any) -> None:
+    """Register a problem class "module:Class" with gymnasium, single and vectorised.
+
+    Parameters
+    ----------
+    id
+        Namespaced id, such as "me/MyProblem-v0".
+    problem
+        Where the class is.
+    **kwargs
+        Default arguments of the class (numbers and strings).
+    """
+    gym.register(
+        id,
+        entry_point="or_envs.core.env:Env",
+        vector_entry_point="or_envs.core.vector_env:VectorEnv",
+        kwargs={"problem": problem, **kwargs},
+    )
+
+
+def make_problem(id: str, **kwargs: Any) -> AnyProblem:
+    """Build the problem behind an id, for ``simulate`` and for solvers.
+
+    Raises
+    ------
+    gymnasium.error.Error
+        If the id is not registered.
+    """
+    spec = gym.spec(id)
+    return load_problem(**{**spec.kwargs, **kwargs})
+
+
+def register_all() -> None:
+    """Register every id of the table (importing ``or_envs`` does it)."""
+    for id, problem in TABLE.items():
+        register(id, problem)
