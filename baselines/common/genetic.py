@@ -1,0 +1,171 @@
+"""Seeded runs of pymoo's genetic algorithm with a fitness that takes whole populations."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+#: Costs (P,) of a population (P, n).
+Fitness = Callable[[np.ndarray], np.ndarray]
+#: Called after every generation with its number, from 1, and the best cost so far.
+Progress = Callable[[int, float], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """How long a genetic algorithm runs.
+
+    Parameters
+    ----------
+    population
+        Individuals per generation, at least 2.
+    generations
+        Generations, the initial one included, at least 1.
+    seconds
+        No generation starts after this wall-clock time; the first always does.
+
+    Raises
+    ------
+    ValueError
+        If a value is outside its range.
+    """
+
+    population: int = 100
+    generations: int = 100
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.population < 2:
+            raise ValueError(f"population: expected an integer >= 2, got {self.population!r}")
+        if self.generations < 1:
+            raise ValueError(f"generations: expected an integer >= 1, got {self.generations!r}")
+        if self.seconds is not None and not self.seconds >= 0:
+            raise ValueError(f"seconds: expected a number >= 0, got {self.seconds!r}")
+
+
+@dataclasses.dataclass(frozen=True)
+class GeneticResult:
+    """Best individual of a run.
+
+    Attributes
+    ----------
+    best
+        Its genes, (n,).
+    objective
+        Its cost.
+    history
+        Best cost so far after every generation.
+    """
+
+    best: np.ndarray
+    objective: float
+    history: np.ndarray
+
+
+def minimize_real(
+    fitness: Fitness,
+    low: np.ndarray,
+    high: np.ndarray,
+    budget: Budget,
+    seed: int,
+    progress: Progress | None = None,
+) -> GeneticResult:
+    """Minimise over vectors in a box: simulated binary crossover and polynomial mutation.
+
+    Parameters
+    ----------
+    fitness
+        Costs of a population of real vectors (P, n).
+    low, high
+        The box, (n,) each.
+    """
+    _pymoo()
+    from pymoo.algorithms.soo.nonconvex.ga import GA
+
+    return _run(GA(pop_size=budget.population), fitness, low, high, budget, seed, progress)
+
+
+def minimize_permutation(
+    fitness: Fitness,
+    length: int,
+    budget: Budget,
+    seed: int,
+    progress: Progress | None = None,
+    initial: np.ndarray | None = None,
+) -> GeneticResult:
+    """Minimise over permutations of 0..length-1: order crossover and inversion mutation.
+
+    Parameters
+    ----------
+    fitness
+        Costs of a population of permutations (P, length).
+    length
+        At least 2.
+    initial
+        Permutations (K, length), K <= P, that replace the first random ones.
+    """
+    _pymoo()
+    from pymoo.algorithms.soo.nonconvex.ga import GA
+    from pymoo.operators.crossover.ox import OrderCrossover
+    from pymoo.operators.mutation.inversion import InversionMutation
+
+    rng = np.random.default_rng(seed)
+    population = rng.permuted(np.tile(np.arange(length), (budget.population, 1)), axis=1)
+    if initial is not None:
+        population[: len(initial)] = initial
+    algorithm = GA(
+        pop_size=budget.population,
+        sampling=population,
+        crossover=OrderCrossover(),
+        mutation=InversionMutation(),
+    )
+    low, high = np.zeros(length), np.full(length, length - 1)
+    return _run(algorithm, fitness, low, high, budget, seed, progress)
+
+
+def _pymoo() -> None:
+    try:
+        import pymoo  # noqa: F401
+    except ImportError:
+        raise ImportError(
+            "genetic-algorithm baselines need pymoo: pip install 'or-envs[solvers]'"
+        ) from None
+
+
+def _run(
+    algorithm: Any,
+    fitness: Fitness,
+    low: np.ndarray,
+    high: np.ndarray,
+    budget: Budget,
+    seed: int,
+    progress: Progress | None,
+) -> GeneticResult:
+    from pymoo.core.problem import Problem as PymooProblem
+
+    class Population(PymooProblem):
+        def __init__(self) -> None:
+            super().__init__(n_var=len(low), n_obj=1, xl=low, xu=high)
+
+        def _evaluate(self, x: np.ndarray, out: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+            out["F"] = fitness(x)
+
+    start = time.perf_counter()
+    algorithm.setup(
+        Population(), termination=("n_gen", budget.generations), seed=seed, verbose=False
+    )
+    history: list[float] = []
+    while algorithm.has_next():
+        if history and budget.seconds is not None:
+            if time.perf_counter() - start >= budget.seconds:
+                break
+        algorithm.next()
+        history.append(float(algorithm.opt[0].F[0]))
+        if progress is not None:
+            progress(len(history), history[-1])
+    best = algorithm.opt[0]
+    return GeneticResult(np.array(best.X), float(best.F[0]), np.array(history))

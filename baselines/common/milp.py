@@ -1,0 +1,131 @@
+"""The one place where pyomo meets HiGHS."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class MilpResult:
+    """Outcome of one solve of a minimisation model.
+
+    Attributes
+    ----------
+    status
+        "optimal" (within ``mip_rel_gap``), "time_limit" or "infeasible"; otherwise pyomo's name
+        of the termination condition.
+    objective
+        Objective of the incumbent, whose values are in the model's variables; ``inf`` if there
+        is none.
+    bound
+        Dual bound; ``None`` if there is none.
+    seconds
+        Wall-clock time of the solve, the update of the model's data included.
+    """
+
+    status: str
+    objective: float
+    bound: float | None
+    seconds: float
+
+    @property
+    def feasible(self) -> bool:
+        """Whether the model's variables hold a feasible solution."""
+        return math.isfinite(self.objective)
+
+
+def import_pyomo() -> Any:
+    """Return ``pyomo.environ``.
+
+    Raises
+    ------
+    ImportError
+        If pyomo or highspy is missing; the message names the extra.
+    """
+    try:
+        import highspy  # noqa: F401
+        import pyomo.environ as pyo
+    except ImportError as error:
+        raise ImportError(
+            f"MILP baselines need {error.name}: pip install 'or-envs[solvers]'"
+        ) from None
+    return pyo
+
+
+class HighsSession:
+    """A pyomo model kept inside HiGHS: built once, solved again whenever its data change.
+
+    Between solves only values of mutable parameters and fixed variables may change; variables
+    and constraints may not be added or removed.
+
+    Parameters
+    ----------
+    model
+        A ``ConcreteModel`` with a minimisation objective.
+    mip_rel_gap
+        Relative gap at which the incumbent counts as optimal. HiGHS's own default, 1e-4, returns
+        plans that are not optimal, so the default here is 0.
+    seed
+        HiGHS's ``random_seed``.
+    """
+
+    def __init__(self, model: Any, mip_rel_gap: float = 0.0, seed: int = 0) -> None:
+        import_pyomo()  # the factory below knows no solver before pyomo.environ is imported
+        from pyomo.contrib.solver.common.factory import SolverFactory
+
+        self.model = model
+        self._solver = SolverFactory("highs")
+        config = self._solver.config
+        config.threads = 1
+        config.rel_gap = mip_rel_gap
+        config.abs_gap = 1e-9 if mip_rel_gap == 0 else None
+        config.solver_options.random_seed = seed
+        # With the default, 1e-6, objectives are off by 1e-6 times a cost coefficient.
+        config.solver_options.mip_feasibility_tolerance = 1e-9
+        config.solver_options.primal_feasibility_tolerance = 1e-9
+        config.load_solutions = False
+        config.raise_exception_on_nonoptimal_result = False
+        updates = config.auto_updates
+        updates.check_for_new_or_removed_constraints = False
+        updates.check_for_new_or_removed_vars = False
+        updates.check_for_new_or_removed_params = False
+        updates.check_for_new_objective = False
+        updates.update_constraints = False
+        updates.update_named_expressions = False
+        updates.update_objective = False
+
+    def solve(self, time_limit: float | None = None) -> MilpResult:
+        """Solve; on a time limit the incumbent is loaded and its dual bound reported.
+
+        Parameters
+        ----------
+        time_limit
+            Seconds of HiGHS; ``None`` is no limit.
+        """
+        start = time.perf_counter()
+        # HiGHS keeps options between solves, so "no limit" has to be said.
+        limit = math.inf if time_limit is None else time_limit
+        results = self._solver.solve(self.model, time_limit=limit)
+        objective = math.inf
+        if results.incumbent_objective is not None:
+            results.solution_loader.load_vars()
+            objective = float(results.incumbent_objective)
+        bound = results.objective_bound
+        return MilpResult(
+            status=_STATUS.get(
+                results.termination_condition.name, results.termination_condition.name
+            ),
+            objective=objective,
+            bound=float(bound) if bound is not None and math.isfinite(bound) else None,
+            seconds=time.perf_counter() - start,
+        )
+
+
+_STATUS = {
+    "convergenceCriteriaSatisfied": "optimal",
+    "maxTimeLimit": "time_limit",
+    "provenInfeasible": "infeasible",
+}

@@ -1,0 +1,275 @@
+"""The deterministic lot-sizing MILP, and the perfect-information solver built on it."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import Any, Literal
+
+import numpy as np
+
+from baselines.common.milp import HighsSession, MilpResult, import_pyomo
+from baselines.common.solution import Solution
+from or_envs.lot_sizing.instances import LotSizingInstance
+from or_envs.lot_sizing.problem import LotSizing, LotSizingDemand
+
+Variant = Literal["exact", "relaxed"]
+
+
+class LotSizingModel:
+    """Minimise the cost of known demand over a fixed number of periods.
+
+    Over the pairs (m, i) with p > 0 only: x[m, i, t] binary, machine m makes item i; y change-over
+    in [0, 1]; s stock at the end of the period in [0, cap]; z lost sales in [0, d]; w surplus that
+    vanishes; f binary, the store is full::
+
+        min  sum c y + h s + rho z
+        s[i, t] = s[i, t-1] + sum_m (p x - min(l, p) y) - d + z - w
+        sum_i x[m, i, t] <= 1
+        x[t] - x[t-1] <= y <= min(x[t], 1 - x[t-1])
+        w <= W f,   s >= cap f                               (surplus vanishes only at the cap)
+
+    "exact" is the environment. "relaxed" drops f: stock may be thrown away at any level, which
+    makes a smaller model and a lower bound. Built once; demand, stocks and setups are data that
+    :meth:`solve` replaces.
+
+    Parameters
+    ----------
+    instance
+        A batch of one; its start state plays no role.
+    periods
+        Length of the model.
+    variant
+        "exact" or "relaxed".
+    mip_rel_gap
+        Relative gap at which a plan counts as optimal.
+    seed
+        Seed of HiGHS.
+    """
+
+    def __init__(
+        self,
+        instance: LotSizingInstance,
+        periods: int,
+        variant: Variant = "exact",
+        mip_rel_gap: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        self.instance = instance
+        self.periods = periods
+        self.pairs = [(int(m), int(i)) for m, i in np.argwhere(instance.production[0] > 0)]
+        self.model = self._build(variant)
+        self._session = HighsSession(self.model, mip_rel_gap, seed)
+
+    def _build(self, variant: Variant) -> Any:
+        pyo = import_pyomo()
+        data = self.instance
+        p, c, holding, lost, cap = (
+            field[0].tolist()
+            for field in (
+                data.production,
+                data.setup_cost,
+                data.holding_cost,
+                data.lost_sales_cost,
+                data.max_inventory,
+            )
+        )
+        loss = np.minimum(data.setup_loss, data.production)[0].tolist()
+        machines, items = range(len(p)), range(len(cap))
+        makers = [[m for m in machines if p[m][i] > 0] for i in items]
+        model = pyo.ConcreteModel()
+        model.P = pyo.Set(initialize=self.pairs, dimen=2)
+        model.I = pyo.RangeSet(0, len(cap) - 1)
+        model.T = pyo.RangeSet(0, self.periods - 1)
+        model.d = pyo.Param(model.I, model.T, mutable=True, initialize=0.0)
+        model.s0 = pyo.Param(model.I, mutable=True, initialize=0.0)
+        model.x0 = pyo.Param(model.P, mutable=True, initialize=0.0)
+        model.x = pyo.Var(model.P, model.T, domain=pyo.Binary)
+        model.y = pyo.Var(model.P, model.T, bounds=(0, 1))
+        model.s = pyo.Var(model.I, model.T, bounds=lambda _, i, t: (0, cap[i]))
+        model.z = pyo.Var(model.I, model.T, bounds=lambda b, i, t: (0, b.d[i, t]))
+        model.w = pyo.Var(model.I, model.T, bounds=(0, None))
+
+        @model.Objective()
+        def cost(b: Any) -> Any:
+            return sum(c[m][i] * b.y[m, i, t] for m, i in b.P for t in b.T) + sum(
+                holding[i] * b.s[i, t] + lost[i] * b.z[i, t] for i in b.I for t in b.T
+            )
+
+        @model.Constraint(model.I, model.T)
+        def balance(b: Any, i: int, t: int) -> Any:
+            before = b.s[i, t - 1] if t else b.s0[i]
+            made = sum(p[m][i] * b.x[m, i, t] - loss[m][i] * b.y[m, i, t] for m in makers[i])
+            return b.s[i, t] == before + made - b.d[i, t] + b.z[i, t] - b.w[i, t]
+
+        @model.Constraint(list(machines), model.T)
+        def one_item(b: Any, m: int, t: int) -> Any:
+            made = [b.x[m, i, t] for i in items if p[m][i] > 0]
+            return sum(made) <= 1 if made else pyo.Constraint.Skip
+
+        @model.Constraint(model.P, model.T)
+        def starts(b: Any, m: int, i: int, t: int) -> Any:
+            return b.y[m, i, t] >= b.x[m, i, t] - (b.x[m, i, t - 1] if t else b.x0[m, i])
+
+        @model.Constraint(model.P, model.T)
+        def only_if_made(b: Any, m: int, i: int, t: int) -> Any:
+            return b.y[m, i, t] <= b.x[m, i, t]
+
+        @model.Constraint(model.P, model.T)
+        def only_if_new(b: Any, m: int, i: int, t: int) -> Any:
+            return b.y[m, i, t] <= 1 - (b.x[m, i, t - 1] if t else b.x0[m, i])
+
+        if variant == "exact":
+            # Stock is at most the cap before production, so this is the largest surplus.
+            surplus = [sum(p[m][i] for m in makers[i]) for i in items]
+            model.f = pyo.Var(model.I, model.T, domain=pyo.Binary)
+
+            @model.Constraint(model.I, model.T)
+            def surplus_if_full(b: Any, i: int, t: int) -> Any:
+                return b.w[i, t] <= surplus[i] * b.f[i, t]
+
+            @model.Constraint(model.I, model.T)
+            def full(b: Any, i: int, t: int) -> Any:
+                return b.s[i, t] >= cap[i] * b.f[i, t]
+
+        return model
+
+    def solve(
+        self,
+        inventory: np.ndarray,
+        setup: np.ndarray,
+        demand: np.ndarray,
+        time_limit: float | None = None,
+    ) -> tuple[np.ndarray | None, MilpResult]:
+        """Plan from the given start.
+
+        Parameters
+        ----------
+        inventory, setup
+            Stock (n,) and setups (M,) before the first period.
+        demand
+            Units, (periods, n).
+        time_limit
+            Seconds.
+
+        Returns
+        -------
+        tuple
+            Items (periods, M), 0 = idle, or ``None`` if no plan was found in time, and the result,
+            whose objective is that of the best plan's completion.
+        """
+        model = self.model
+        model.d.store_values(
+            {(i, t): value for t, row in enumerate(demand.tolist()) for i, value in enumerate(row)}
+        )
+        model.s0.store_values(dict(enumerate(inventory.tolist())))
+        model.x0.store_values({(m, i): float(setup[m] == i + 1) for m, i in self.pairs})
+        result = self._session.solve(time_limit)
+        if not result.feasible:
+            return None, result
+        return self._complete(result)
+
+    def _complete(self, result: MilpResult) -> tuple[np.ndarray, MilpResult]:
+        """Round x to whole numbers and solve for the rest.
+
+        HiGHS accepts x within 1e-6 of a whole number, and where it stops early an incumbent may
+        lose sales while there is stock. With x fixed, the cheapest completion is what the
+        environment does.
+        """
+        actions = np.zeros((self.periods, self.instance.production.shape[1]), dtype=np.int64)
+        for (m, i, t), x in self.model.x.items():
+            made = x.value > 0.5
+            x.fix(int(made))
+            if made:
+                actions[t, m] = i + 1
+        completion = self._session.solve()
+        self.model.x.unfix()
+        return actions, dataclasses.replace(
+            result,
+            objective=completion.objective,
+            seconds=result.seconds + completion.seconds,
+        )
+
+
+class PerfectInformation:
+    """Optimal plan for a demand trace that is known in advance.
+
+    No policy can know it: the objective is a benchmark of its own kind, and its mean over traces
+    is a lower bound on the expected cost of every policy.
+
+    Parameters
+    ----------
+    problem
+        The lot-sizing problem.
+    seed
+        Seed of HiGHS.
+    variant
+        "exact": the plan costs in the environment what the model says. "relaxed": a lower bound
+        only, without a plan; see :class:`LotSizingModel`.
+    mip_rel_gap
+        Relative gap at which a plan counts as optimal.
+
+    Raises
+    ------
+    ValueError
+        If the variant is unknown, or the problem plays the accidents of the published code
+        (``allow_invalid``), which the model does not have.
+    """
+
+    def __init__(
+        self,
+        problem: LotSizing,
+        seed: int = 0,
+        variant: Variant = "exact",
+        mip_rel_gap: float = 0.0,
+    ) -> None:
+        if variant not in ("exact", "relaxed"):
+            raise ValueError(f"variant: expected 'exact' or 'relaxed', got {variant!r}")
+        if problem.allow_invalid:
+            raise ValueError("problem: the MILP has no counterpart of allow_invalid=True")
+        self.problem = problem
+        self.seed = seed
+        self.variant: Variant = variant
+        self.mip_rel_gap = mip_rel_gap
+        self._model: LotSizingModel | None = None
+
+    def solve(
+        self,
+        instance: LotSizingInstance,
+        exogenous: LotSizingDemand | None = None,
+        time_limit: float | None = None,
+    ) -> Solution:
+        """Plan all periods of one trace.
+
+        Raises
+        ------
+        ValueError
+            If the trace is missing.
+        """
+        if exogenous is None:
+            raise ValueError("exogenous: the perfect-information solver needs the demand trace")
+        start = time.perf_counter()
+        demand = exogenous.demand[0]
+        model = self._model
+        if model is None or not _same_data(model.instance, instance):
+            model = LotSizingModel(instance, len(demand), self.variant, self.mip_rel_gap, self.seed)
+            self._model = model
+        actions, result = model.solve(
+            instance.initial_inventory[0], instance.initial_setup[0], demand, time_limit
+        )
+        return Solution(
+            actions if self.variant == "exact" else None,
+            result.objective,
+            result.bound,
+            result.status,
+            time.perf_counter() - start,
+        )
+
+
+def _same_data(a: LotSizingInstance, b: LotSizingInstance) -> bool:
+    """Whether two instances differ in their start states at most."""
+    return all(
+        np.array_equal(getattr(a, name), getattr(b, name))
+        for name in a.names()
+        if not name.startswith("initial_")
+    )
