@@ -1,0 +1,1 @@
+"""Train, evaluate and rank everything that plays an or-envs problem."""

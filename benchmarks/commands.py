@@ -1,0 +1,158 @@
+"""What the commands of ``or-bench`` do; each takes the parsed arguments."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from benchmarks import contestants, hyperparameters, problems
+from benchmarks.config import load_suite, read_yaml, shipped
+from benchmarks.errors import UserError
+from benchmarks.files import slug, write_atomically
+
+
+def list_everything(options: argparse.Namespace) -> None:
+    """Print environments with their options, agents, baselines and suites."""
+    print("environments (option: default)")
+    for env_id in problems.env_ids():
+        print(f"  {env_id}")
+        for name, default in problems.options(env_id).items():
+            print(f"    {name}: {default!r}")
+        names = problems.instance_names(env_id)
+        if names:
+            print(f"    instances: {', '.join(names)}")
+    for title, names in (
+        ("agents", contestants.agents()),
+        ("baselines", contestants.baselines()),
+        ("suites", list(shipped())),
+    ):
+        print(title)
+        for name in names:
+            print(f"  {name}")
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train a new agent in a folder of its own, or go on with a killed training."""
+    from benchmarks.training import train as train_agent
+
+    if options.resume is not None:
+        if options.algo or options.env or options.env_kwargs or options.hyperparams:
+            raise UserError("resume: everything else is in the folder's config.yml; leave it out")
+        folder = options.resume
+        if not (folder / "config.yml").is_file():
+            raise UserError(f"resume: {folder} has no config.yml, so it is no folder of train")
+        config = read_yaml(folder / "config.yml")
+    else:
+        if options.algo is None or options.env is None:
+            raise UserError("train: give --algo and --env, or --resume DIR")
+        config = _new_config(options)
+        folder = _new_folder(options.output / options.algo, slug(options.env.rpartition("/")[2]))
+        _write_config(folder, config)
+    values = hyperparameters.load(config["algo"], config["env"], config["hyperparams"])
+    print(f"training in {folder}", flush=True)
+    trained = train_agent(
+        config["algo"], config["env"], config["env_kwargs"], config["seed"], values, folder
+    )
+    print(f"trained for {trained.model.num_timesteps} steps in {trained.seconds:.1f} s")
+
+
+def _new_config(options: argparse.Namespace) -> dict[str, Any]:
+    env_kwargs = dict(options.env_kwargs)
+    problems.build_problem(options.env, env_kwargs)
+    overrides = dict(options.hyperparams)
+    if options.timesteps is not None:
+        overrides["n_timesteps"] = options.timesteps
+    return {
+        "algo": options.algo,
+        "env": options.env,
+        "env_kwargs": env_kwargs,
+        "seed": options.seed,
+        # All of them: a later change of the defaults must not change a training that goes on.
+        "hyperparams": hyperparameters.load(options.algo, options.env, overrides).flat(),
+    }
+
+
+def _new_folder(parent: Path, stem: str) -> Path:
+    """``parent/stem_n`` with the first n that is free, as rl-zoo3 counts."""
+    number = 1
+    while True:
+        folder = parent / f"{stem}_{number}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def _write_config(folder: Path, config: dict[str, Any]) -> None:
+    import yaml
+
+    from benchmarks.provenance import versions
+
+    text = yaml.safe_dump({**config, "versions": versions()}, sort_keys=False)
+    write_atomically(folder / "config.yml", text)
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Print mean cost, 95 % interval and decision time of a contestant."""
+    import gymnasium as gym
+
+    import or_envs
+    from benchmarks.evaluation import evaluate as play
+    from benchmarks.players import load_player
+    from benchmarks.statistics import estimate
+
+    problem = problems.build_problem(options.env, dict(options.env_kwargs))
+    player = load_player(options.contestant, options.algo, problem, seed=0)
+    data = or_envs.sample(problem, options.seed, options.episodes)
+    try:
+        result = play(problem, player, *data, options.sees_future)
+    except (gym.error.InvalidAction, ValueError) as error:
+        raise UserError(f"contestant: {options.contestant}: {error}") from error
+    for what, values in (("cost", result.costs), ("lower bound", result.bounds)):
+        if values is None:
+            continue
+        summary = estimate(values[None])
+        line = f"{what} {summary.mean:.6g}"
+        if summary.low is not None:
+            line += f", 95 % interval {summary.low:.6g} to {summary.high:.6g}"
+        print(f"{line}, {options.episodes} episodes")
+    if result.costs is None and result.bounds is None:
+        print("neither plans nor bounds for all episodes")
+    print(
+        f"decision {result.decision_ms:.3f} ms" + (f"  ({result.detail})" if result.detail else "")
+    )
+
+
+def leaderboard(options: argparse.Namespace) -> None:
+    """Run what is missing of a suite, print its tables and write its files."""
+    from rich.console import Console
+
+    from benchmarks.leaderboard import build_tables
+    from benchmarks.report import write_reports
+    from benchmarks.runner import run_suite
+
+    suite = load_suite(options.suite)
+    console = Console()
+    records = run_suite(suite, options.results, options.workers, console)
+    write_reports(build_tables(records), records, options.results / suite.name, console)
+
+
+def render(options: argparse.Namespace) -> None:
+    """Play one episode and write a picture or a film."""
+    from benchmarks.players import load_player
+    from benchmarks.rendering import FORMATS, make_env, render_episode
+
+    if options.output.suffix not in FORMATS:
+        raise UserError(
+            f"output: expected a name ending in {' or '.join(FORMATS)}, got {str(options.output)!r}"
+        )
+    env_kwargs = dict(options.env_kwargs)
+    problem = problems.build_problem(options.env, env_kwargs)
+    player = load_player(options.contestant, options.algo, problem, seed=0)
+    cost = render_episode(
+        make_env(options.env, env_kwargs), player, options.seed, options.sees_future, options.output
+    )
+    print(f"cost {cost:.6g}, written: {options.output}")

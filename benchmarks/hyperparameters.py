@@ -1,0 +1,97 @@
+"""Hyper-parameters of the agents: one YAML file per algorithm, with rl-zoo3's key names."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from benchmarks.config import read_yaml
+from benchmarks.errors import UserError
+
+_OWN = ("n_envs", "n_timesteps", "policy", "reward_scale")
+_ACTIVATIONS = {"elu": "ELU", "gelu": "GELU", "relu": "ReLU", "silu": "SiLU", "tanh": "Tanh"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Hyperparameters:
+    """All that a training needs beside environment and seed.
+
+    Attributes
+    ----------
+    n_envs, n_timesteps, policy
+        As in rl-zoo3: environments side by side, training budget in steps, name of the policy.
+    reward_scale
+        What the agent sees is the reward times this; reported costs never are scaled.
+    algorithm
+        Arguments of the algorithm's class.
+    """
+
+    n_envs: int
+    n_timesteps: int
+    policy: str
+    reward_scale: float
+    algorithm: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        for name in ("n_envs", "n_timesteps"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise UserError(f"hyperparams: {name}: expected an integer >= 1, got {value!r}")
+        if not isinstance(self.reward_scale, int | float) or not self.reward_scale > 0:
+            raise UserError(
+                f"hyperparams: reward_scale: expected a number > 0, got {self.reward_scale!r}"
+            )
+
+    def flat(self) -> dict[str, Any]:
+        """The same as one mapping, as in the YAML file."""
+        return {name: getattr(self, name) for name in _OWN} | self.algorithm
+
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of the algorithm's class, names of torch classes looked up."""
+        arguments = dict(self.algorithm)
+        if "policy_kwargs" in arguments:
+            policy_kwargs = dict(arguments["policy_kwargs"])
+            if "activation_fn" in policy_kwargs:
+                policy_kwargs["activation_fn"] = _activation(policy_kwargs["activation_fn"])
+            arguments["policy_kwargs"] = policy_kwargs
+        return arguments
+
+
+def _activation(name: Any) -> Any:
+    import torch
+
+    if name not in _ACTIVATIONS:
+        raise UserError(
+            "hyperparams: policy_kwargs: activation_fn: expected one of"
+            f" {', '.join(_ACTIVATIONS)}, got {name!r}"
+        )
+    return getattr(torch.nn, _ACTIVATIONS[name])
+
+
+def _folder() -> Path:
+    return Path(str(resources.files("benchmarks"))) / "hyperparameters"
+
+
+def agents() -> list[str]:
+    """Agents that can be trained: those with a hyper-parameter file."""
+    return sorted(path.stem for path in _folder().glob("*.yml"))
+
+
+def load(algorithm: str, env_id: str, overrides: Mapping[str, Any]) -> Hyperparameters:
+    """Hyper-parameters for an environment: ``default``, then the id's own, then ``overrides``.
+
+    Raises
+    ------
+    UserError
+        If the algorithm is unknown, or a value is out of range.
+    """
+    if algorithm not in agents():
+        raise UserError(f"algo: unknown {algorithm!r}; allowed are {', '.join(agents())}")
+    path = _folder() / f"{algorithm}.yml"
+    sections = read_yaml(path)
+    values = {**sections["default"], **sections.get(env_id, {}), **overrides}
+    own = {name: values.pop(name) for name in _OWN}
+    return Hyperparameters(**own, algorithm=values)

@@ -1,0 +1,241 @@
+"""From the records of a suite to the rows of its table."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from benchmarks.records import Record
+from benchmarks.statistics import Estimate, estimate, paired_gap
+
+Kind = Literal["policy", "solver", "bound"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One line of the table; the fields are the columns of the CSV file, in order.
+
+    Attributes
+    ----------
+    objective, ci_low, ci_high
+        Mean cost (of a bound: mean lower bound) and its 95 % confidence interval.
+    gap_percent, reference
+        How far the row is above ``reference``, on the episodes that both have.
+    train_seconds, decision_ms
+        Means over seeds.
+    seeds, episodes
+        Number of seeds, and of episodes per seed.
+    sees_future
+        Rows that see the future, and bounds, are never ranked.
+    status
+        "ok", with what a solver says of its runs, or "failed" with the reason.
+    """
+
+    suite: str
+    env_id: str
+    instance: str
+    contestant: str
+    kind: Kind
+    objective: float | None
+    ci_low: float | None
+    ci_high: float | None
+    gap_percent: float | None
+    reference: str
+    train_seconds: float | None
+    decision_ms: float | None
+    seeds: int
+    episodes: int
+    sees_future: bool
+    status: str
+
+    @property
+    def ranked(self) -> bool:
+        """Whether the row takes part in the ranking."""
+        return self.kind != "bound" and not self.sees_future and self.objective is not None
+
+
+#: Columns of the CSV file.
+COLUMNS = tuple(field.name for field in dataclasses.fields(Row))
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """The table of one problem.
+
+    Attributes
+    ----------
+    rows
+        Ranked rows by cost, then rows that see the future, then bounds, then failed ones.
+    warnings
+        What a reader must not overlook, one line each.
+    """
+
+    env_id: str
+    instance: str
+    rows: tuple[Row, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Entry:
+    """A row in the making: its values per seed and episode, (S, E)."""
+
+    name: str
+    kind: Kind
+    values: np.ndarray
+    sees_future: bool
+    learned: bool
+    records: Sequence[Record]
+
+
+def build_tables(records: Sequence[Record]) -> list[Table]:
+    """Tables of all problems of a suite, in the order of the records."""
+    problems: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        problems.setdefault((record.env_id, record.instance), []).append(record)
+    return [_build_table(*key, group) for key, group in problems.items()]
+
+
+def _build_table(env_id: str, instance: str, records: Sequence[Record]) -> Table:
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(record.contestant, []).append(record)
+    entries: list[_Entry] = []
+    failed: list[Row] = []
+    for name, group in groups.items():
+        broken = [record for record in group if record.status == "failed"]
+        if broken:
+            # The mean of the seeds that happened to work would flatter the contestant.
+            failed.append(_failed_row(name, group, broken))
+        else:
+            entries += _entries(name, group)
+    reference = _best_bound(entries) or _best_contestant(entries)
+    rows = [_row(entry, reference) for entry in entries]
+    rows.sort(key=_order)
+    return Table(env_id, instance, (*rows, *failed), tuple(_warnings(instance, entries)))
+
+
+def _entries(name: str, group: Sequence[Record]) -> list[_Entry]:
+    first = group[0]
+    entries = []
+    costs = [record.costs for record in group]
+    bounds = [record.bounds for record in group]
+    if None not in costs:
+        kind: Kind = "solver" if first.kind == "solver" else "policy"
+        entries.append(_Entry(name, kind, np.array(costs), first.sees_future, first.learned, group))
+    if None not in bounds:
+        title = f"{name} (dual bound)" if entries else name
+        entries.append(
+            _Entry(title, "bound", np.array(bounds), first.sees_future, first.learned, group)
+        )
+    return entries
+
+
+def _best_bound(entries: Sequence[_Entry]) -> _Entry | None:
+    """The highest lower bound on the episodes that all bounds cover.
+
+    A bound in expectation over traces is above one that is computed for each trace with knowledge
+    of it; on few traces luck may turn the two round, so the former goes first.
+    """
+    bounds = [entry for entry in entries if entry.kind == "bound"]
+    if not bounds:
+        return None
+    common = min(entry.values.shape[1] for entry in bounds)
+    return max(bounds, key=lambda entry: (not entry.sees_future, entry.values[:, :common].mean()))
+
+
+def _best_contestant(entries: Sequence[_Entry]) -> _Entry | None:
+    """The cheapest ranked entry among those with the most episodes."""
+    ranked = [entry for entry in entries if entry.kind != "bound" and not entry.sees_future]
+    if not ranked:
+        return None
+    return min(ranked, key=lambda entry: (-entry.values.shape[1], entry.values.mean()))
+
+
+def _row(entry: _Entry, reference: _Entry | None) -> Row:
+    summary = estimate(entry.values)
+    gap, against = None, ""
+    if reference is not None:
+        gap, common = paired_gap(entry.values, reference.values)
+        against = reference.name
+        if common < entry.values.shape[1]:
+            against += f", first {common} episodes"
+    details = {record.detail for record in entry.records if record.detail}
+    status = "ok" + (f" ({'; '.join(sorted(details))})" if details else "")
+    return _make_row(
+        entry.name, entry.kind, entry.records, summary, gap, against, entry.sees_future, status
+    )
+
+
+def _failed_row(name: str, group: Sequence[Record], broken: Sequence[Record]) -> Row:
+    reasons = [
+        f"seed {record.seed}: {record.reason}" if len(group) > 1 else record.reason
+        for record in broken
+    ]
+    kind: Kind = "solver" if any(record.kind == "solver" for record in group) else "policy"
+    status = f"failed: {'; '.join(reasons)}"
+    return _make_row(name, kind, group, None, None, "", group[0].sees_future, status)
+
+
+def _make_row(
+    name: str,
+    kind: Kind,
+    records: Sequence[Record],
+    summary: Estimate | None,
+    gap: float | None,
+    reference: str,
+    sees_future: bool,
+    status: str,
+) -> Row:
+    first = records[0]
+    costs = first.costs if first.costs is not None else first.bounds
+    return Row(
+        suite=first.suite,
+        env_id=first.env_id,
+        instance=first.instance,
+        contestant=name,
+        kind=kind,
+        objective=summary.mean if summary else None,
+        ci_low=summary.low if summary else None,
+        ci_high=summary.high if summary else None,
+        gap_percent=gap,
+        reference=reference,
+        train_seconds=_mean([record.train_seconds for record in records]),
+        decision_ms=_mean([record.decision_ms for record in records]),
+        seeds=len(records),
+        episodes=len(costs) if summary and costs else 0,
+        sees_future=sees_future,
+        status=status,
+    )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None
+
+
+def _order(row: Row) -> tuple[int, float]:
+    assert row.objective is not None
+    group = 0 if row.ranked else 1 if row.kind != "bound" else 2
+    return group, row.objective
+
+
+def _warnings(instance: str, entries: Sequence[_Entry]) -> list[str]:
+    """Learned policies that lose to the best policy that learned nothing."""
+    policies = [entry for entry in entries if entry.kind == "policy" and not entry.sees_future]
+    simple = [entry for entry in policies if not entry.learned]
+    if not simple:
+        return []
+    best = min(simple, key=lambda entry: (-entry.values.shape[1], entry.values.mean()))
+    lines = []
+    for entry in policies:
+        gap, common = paired_gap(entry.values, best.values)
+        if entry.learned and gap is not None and gap > 0:
+            lines.append(
+                f"{instance}: {entry.name} costs {gap:.1f} % more than {best.name}, which learns"
+                f" nothing, on the same {common} episodes"
+            )
+    return lines

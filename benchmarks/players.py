@@ -1,0 +1,69 @@
+"""Contestants for the command line: a baseline by name, or a trained model by its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import or_envs
+from benchmarks import contestants
+from benchmarks.config import read_yaml
+from benchmarks.errors import UserError
+from benchmarks.training import MODEL
+from or_envs.core.problem import AnyProblem
+
+
+def load_player(name: str, algorithm: str | None, problem: AnyProblem, seed: int) -> Any:
+    """A rule or a solver.
+
+    Parameters
+    ----------
+    name
+        Name of a baseline, "module:factory", a model file, or a folder that ``train`` made.
+    algorithm
+        Agent that the model file is of (default: what ``config.yml`` beside it says).
+
+    Raises
+    ------
+    UserError
+        If there is no such contestant, or it does not fit the problem.
+    """
+    path = Path(name)
+    if path.is_dir():
+        path = path / MODEL
+    if path.is_file() or path.suffix == ".safetensors":
+        return or_envs.policy_rule(problem, load_model(path, algorithm, problem))
+    if contestants.is_agent(name):
+        raise UserError(f"contestant: {name!r} has to be trained; give the file of a trained model")
+    contestants.check_name(name)
+    try:
+        return contestants.make(name, problem, seed, {})
+    except (ValueError, TypeError) as error:
+        raise UserError(f"contestant: {name}: {error}") from error
+
+
+def load_model(path: Path, algorithm: str | None, problem: AnyProblem) -> Any:
+    """Load a trained model for ``predict``."""
+    if not path.is_file():
+        raise UserError(f"contestant: no model file {path}")
+    if algorithm is None:
+        config = path.parent / "config.yml"
+        if not config.is_file():
+            raise UserError(f"algo: {path} has no config.yml beside it, so name its algorithm")
+        algorithm = read_yaml(config)["algo"]
+    if not contestants.is_agent(algorithm):
+        allowed = ", ".join(contestants.agents())
+        raise UserError(f"algo: unknown {algorithm!r}; allowed are {allowed}")
+    from agents.registration import agent_class
+
+    try:
+        model = agent_class(algorithm).load(path)
+    except ValueError as error:
+        raise UserError(f"contestant: {error}") from error
+    for name in ("observation_space", "action_space"):
+        if getattr(model, name) != getattr(problem, name):
+            raise UserError(
+                f"contestant: {path} is a model for the {name} {getattr(model, name)}, but the"
+                f" environment has {getattr(problem, name)}"
+            )
+    return model

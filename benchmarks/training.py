@@ -1,0 +1,82 @@
+"""Trains an agent; a training that was killed goes on where its last checkpoint is."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.errors import UserError
+from benchmarks.hyperparameters import Hyperparameters
+from benchmarks.plots import save_curve
+
+MODEL = "model.safetensors"
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A trained agent, and how long its training took in seconds."""
+
+    model: Any
+    seconds: float
+
+
+def train(
+    algorithm: str,
+    env_id: str,
+    env_kwargs: Mapping[str, Any],
+    seed: int,
+    hyperparameters: Hyperparameters,
+    folder: Path,
+) -> Trained:
+    """Train an agent and leave model, curve (CSV and PNG) and checkpoint in ``folder``.
+
+    A folder with a finished model is not trained again; one with a checkpoint is continued and
+    ends with the same model as an undisturbed training.
+
+    Raises
+    ------
+    UserError
+        If the algorithm does not take a hyper-parameter, or does not suit the environment.
+    """
+    from agents.common.checkpoint import CheckpointCallback, resume
+    from agents.registration import agent_class
+    from benchmarks.curve import TrainingCurve
+    from or_envs.core.sb3 import make_sb3_vec_env
+
+    cls = agent_class(algorithm)
+    curve = TrainingCurve(folder / "curve.csv")
+    if (folder / MODEL).is_file():
+        return Trained(cls.load(folder / MODEL), curve.seconds)
+    folder.mkdir(parents=True, exist_ok=True)
+    env = make_sb3_vec_env(
+        env_id, hyperparameters.n_envs, seed, hyperparameters.reward_scale, **env_kwargs
+    )
+    arguments = hyperparameters.arguments()
+    allowed = inspect.signature(cls.__init__).parameters
+    for name in arguments:
+        if name not in allowed:
+            raise UserError(
+                f"hyperparams: {algorithm} has no {name!r}; allowed are"
+                f" {', '.join(key for key in allowed if key not in ('self', 'env'))}"
+            )
+    try:
+        model = cls(hyperparameters.policy, env, seed=seed, device="cpu", **arguments)
+    except (ValueError, AssertionError) as error:
+        raise UserError(f"algo: {algorithm} on {env_id}: {error}") from error
+    checkpoint = folder / "checkpoint.safetensors"
+    done = 0
+    if checkpoint.is_file():
+        resume(model, checkpoint)
+        done = model.num_timesteps
+    model.learn(
+        hyperparameters.n_timesteps - done,
+        callback=[curve, CheckpointCallback(checkpoint)],
+        reset_num_timesteps=done == 0,
+    )
+    model.save(folder / MODEL)
+    checkpoint.unlink(missing_ok=True)
+    save_curve(curve.points, f"{algorithm} on {env_id}, seed {seed}", folder / "curve.png")
+    return Trained(model, curve.seconds)
