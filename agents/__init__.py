@@ -1,0 +1,1 @@
+"""Stable-Baselines3-style agents: learn, predict, save, load."""

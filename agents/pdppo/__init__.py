@@ -1,0 +1,1 @@
+"""Post-decision proximal policy optimisation."""

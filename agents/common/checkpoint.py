@@ -1,0 +1,225 @@
+"""Exact checkpoints: a run that is killed and resumed ends as if it had never been killed.
+
+They are taken between rollouts, where the state of an on-policy run is small: weights, optimiser,
+counters, the two global random generators, and the episodes that are under way. The equality is
+bit by bit on CPU; torch promises no such thing on GPUs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+from agents.common.files import read, write
+from agents.common.safe_files import SafeFiles
+from or_envs.core.sb3 import SB3VecEnv
+
+
+class ExactCheckpoint(BaseCallback):
+    """Write a checkpoint before every ``every``-th rollout, and one at the end of training.
+
+    Parameters
+    ----------
+    path
+        File name; the last checkpoint replaces the one before.
+    every
+        Rollouts from one checkpoint to the next, at least 1.
+
+    Raises
+    ------
+    ValueError
+        If ``every`` is less than 1; on writing, as :func:`write_checkpoint`.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], every: int = 10) -> None:
+        super().__init__()
+        if every < 1:
+            raise ValueError(f"every: expected an integer >= 1, got {every}")
+        self.path = Path(path)
+        self.every = every
+        self._rollouts = 0
+
+    def _on_rollout_start(self) -> None:
+        # The first call comes before anything has happened.
+        if self._rollouts and self._rollouts % self.every == 0:
+            write_checkpoint(_on_policy(self.model), self.path)
+        self._rollouts += 1
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_training_end(self) -> None:
+        write_checkpoint(_on_policy(self.model), self.path)
+
+
+def write_checkpoint(model: OnPolicyAlgorithm, path: str | os.PathLike[str]) -> None:
+    """Write everything that the rest of the run depends on.
+
+    Parameters
+    ----------
+    model
+        An algorithm with :class:`~agents.common.safe_files.SafeFiles` on a
+        :class:`~or_envs.core.sb3.SB3VecEnv`, between two rollouts.
+    path
+        File name.
+
+    Raises
+    ------
+    ValueError
+        If the environment is of another class, or a setting cannot be described by a file.
+    """
+    env = _sb3_vec_env(model)
+    env_arrays, env_rest = env.get_state()
+    arrays = _prefixed("environment", env_arrays)
+    arrays |= _prefixed("policy", {k: _array(v) for k, v in model.policy.state_dict().items()})
+    optimizer = model.policy.optimizer.state_dict()
+    for index, moments in optimizer["state"].items():
+        named = {f"{index}.{key}": _array(value) for key, value in moments.items()}
+        arrays |= _prefixed("optimizer", named)
+    arrays |= _prefixed("last_obs", _as_dict(model._last_obs))
+    assert model._last_episode_starts is not None
+    arrays["last_episode_starts"] = model._last_episode_starts
+    arrays["torch_generator"] = torch.get_rng_state().numpy()
+    legacy: Any = np.random.get_state()  # noqa: NPY002  (SB3 shuffles minibatches with it)
+    arrays["numpy_generator"] = legacy[1]
+    settings = {
+        "model": _settings(model),
+        "param_groups": optimizer["param_groups"],
+        "numpy_generator": legacy[2:],
+        "environment": env_rest,
+        "num_timesteps": model.num_timesteps,
+        "n_updates": model._n_updates,
+        "episodes": list(model.ep_info_buffer or ()),
+    }
+    write(path, f"{type(model).__name__} checkpoint", arrays, settings)
+
+
+def resume(model: OnPolicyAlgorithm, path: str | os.PathLike[str]) -> None:
+    """Bring a freshly built model to the state of a checkpoint.
+
+    Go on with ``model.learn(total - model.num_timesteps, reset_num_timesteps=False)``, where
+    ``total`` is that of the first call, so that schedules continue; :func:`learn_resumable` does.
+
+    Parameters
+    ----------
+    model
+        Built with the same settings, on an environment built the same way.
+    path
+        File that :class:`ExactCheckpoint` wrote.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is no checkpoint of this algorithm, or settings or environment differ.
+    """
+    env = _sb3_vec_env(model)
+    arrays, settings = read(path, f"{type(model).__name__} checkpoint")
+    for name, value in _settings(model).items():
+        if settings["model"][name] != value:
+            raise ValueError(
+                f"{path}: written by a model with {name} {settings['model'][name]},"
+                f" but this one has {value}"
+            )
+    try:
+        env.set_state(_part(arrays, "environment"), settings["environment"])
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    model.policy.load_state_dict(
+        {name: torch.tensor(value) for name, value in _part(arrays, "policy").items()}
+    )
+    optimizer_state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in _part(arrays, "optimizer").items():
+        index, _, key = name.partition(".")
+        optimizer_state.setdefault(int(index), {})[key] = torch.tensor(value)
+    model.policy.optimizer.load_state_dict(
+        {"state": optimizer_state, "param_groups": settings["param_groups"]}
+    )
+    last_obs = _part(arrays, "last_obs")
+    model._last_obs = last_obs.get("", last_obs)
+    model._last_episode_starts = arrays["last_episode_starts"]
+    model.num_timesteps = settings["num_timesteps"]
+    model._n_updates = settings["n_updates"]
+    model.ep_info_buffer = deque(settings["episodes"], maxlen=model._stats_window_size)
+    model.ep_success_buffer = deque(maxlen=model._stats_window_size)
+    torch.set_rng_state(torch.tensor(arrays["torch_generator"]))
+    numpy_state = ("MT19937", arrays["numpy_generator"], *settings["numpy_generator"])
+    np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+def learn_resumable(
+    model: OnPolicyAlgorithm,
+    total_timesteps: int,
+    path: str | os.PathLike[str],
+    every: int = 10,
+    callback: BaseCallback | None = None,
+) -> None:
+    """Train to ``total_timesteps`` in all, from the checkpoint at ``path`` if there is one.
+
+    Parameters
+    ----------
+    model
+        Freshly built; see :func:`resume`.
+    total_timesteps
+        Environment steps, those before the checkpoint included.
+    path
+        Checkpoint to read and to write.
+    every
+        Rollouts between checkpoints.
+    callback
+        Called as by ``learn``; what it remembers is not in the checkpoint.
+    """
+    if Path(path).exists():
+        resume(model, path)
+    checkpoint = ExactCheckpoint(path, every)
+    model.learn(
+        total_timesteps - model.num_timesteps,
+        callback=checkpoint if callback is None else CallbackList([checkpoint, callback]),
+        reset_num_timesteps=False,
+    )
+
+
+def _on_policy(model: Any) -> OnPolicyAlgorithm:
+    assert isinstance(model, OnPolicyAlgorithm)
+    return model
+
+
+def _sb3_vec_env(model: OnPolicyAlgorithm) -> SB3VecEnv:
+    # A wrapper such as VecNormalize has a state of its own, which would be lost.
+    if not isinstance(model.env, SB3VecEnv):
+        raise ValueError(f"checkpoint: needs an SB3VecEnv, got {type(model.env).__name__}")
+    return model.env
+
+
+def _settings(model: OnPolicyAlgorithm) -> dict[str, Any]:
+    if not isinstance(model, SafeFiles):
+        raise ValueError(f"checkpoint: {type(model).__name__} is not an agent of this package")
+    return model.settings()
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().cpu().numpy()
+
+
+def _as_dict(observation: Any) -> dict[str, np.ndarray]:
+    return observation if isinstance(observation, dict) else {"": observation}
+
+
+def _prefixed(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {f"{prefix}:{name}": array for name, array in arrays.items()}
+
+
+def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """Entries that :func:`_prefixed` made, by their own names again."""
+    start = f"{prefix}:"
+    return {
+        name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)
+    }

@@ -1,0 +1,107 @@
+"""Files of models and checkpoints that never execute code: safetensors with a JSON header."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+#: Raised when a reader of the old layout could misread the new one.
+FORMAT_VERSION = 1
+_KEY = "or-envs"
+_PACKAGES = ("or-envs", "numpy", "torch", "stable-baselines3", "sb3-contrib", "safetensors")
+
+
+def save_model(
+    path: str | os.PathLike[str],
+    algorithm: str,
+    tensors: Mapping[str, np.ndarray],
+    settings: Mapping[str, Any],
+) -> None:
+    """Write a model file; a file of that name is replaced at once or not at all.
+
+    Parameters
+    ----------
+    path
+        File name; missing folders are made.
+    algorithm
+        Name of the class that reads it, such as "PPO".
+    tensors
+        Weights by name.
+    settings
+        Anything that JSON can hold.
+    """
+    write(path, f"{algorithm} model", tensors, settings)
+
+
+def load_model(
+    path: str | os.PathLike[str], algorithm: str
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read what :func:`save_model` wrote.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is no such file, cut short, of another format version or of another algorithm.
+    """
+    return read(path, f"{algorithm} model")
+
+
+def write(
+    path: str | os.PathLike[str],
+    kind: str,
+    arrays: Mapping[str, np.ndarray],
+    settings: Mapping[str, Any],
+) -> None:
+    """Write arrays and settings as one file of the given kind, such as "PPO model"."""
+    path = Path(path)
+    header = {
+        "format_version": FORMAT_VERSION,
+        "kind": kind,
+        "settings": settings,
+        "packages": {package: version(package) for package in _PACKAGES},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Another process, or a kill half-way, must never meet a half-written file.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        # safetensors wants C order and no shared memory; np.array keeps 0-d arrays 0-d.
+        save_file(
+            {name: np.array(array, order="C") for name, array in arrays.items()},
+            temporary,
+            metadata={_KEY: json.dumps(header)},
+        )
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read what :func:`write` wrote; the errors are those of :func:`load_model`."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: np.array(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path}: expected a safetensors file, but it is another kind or cut short ({error})"
+        ) from None
+    if _KEY not in metadata:
+        raise ValueError(f"{path}: a safetensors file, but not one of or-envs (no header)")
+    header = json.loads(metadata[_KEY])
+    if header["format_version"] != FORMAT_VERSION:
+        raise ValueError(
+            f"{path}: has format version {header['format_version']}, expected {FORMAT_VERSION}"
+        )
+    if header["kind"] != kind:
+        raise ValueError(f"{path}: holds a {header['kind']}, expected {kind}")
+    return arrays, header["settings"]

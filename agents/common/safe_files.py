@@ -1,0 +1,133 @@
+"""``save`` and ``load`` for SB3 algorithms that never unpickle."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from typing import Any, Self
+
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.type_aliases import GymEnv
+
+from agents.common.files import load_model, save_model
+from agents.common.settings import setting_from_json, setting_to_json
+from agents.common.spaces import space_from_json, space_to_json
+
+# Constructor arguments that belong to the session, or are kept apart.
+_NOT_SETTINGS = {
+    "self",
+    "policy",
+    "policy_kwargs",
+    "env",
+    "device",
+    "verbose",
+    "tensorboard_log",
+    "stats_window_size",
+    "rollout_buffer_class",
+    "rollout_buffer_kwargs",
+    "_init_setup_model",
+}
+
+
+class SafeFiles(BaseAlgorithm):
+    """Mixin, named before the SB3 algorithm: its files are data, not SB3's zip of pickles.
+
+    A file holds the policy, the constructor's settings and the spaces. The state of the optimiser
+    and of the random generators is in checkpoints, see :mod:`agents.common.checkpoint`.
+    """
+
+    def settings(self) -> dict[str, Any]:
+        """Everything needed to build this algorithm again, as JSON can hold it.
+
+        Raises
+        ------
+        ValueError
+            If a setting is a function or class that a file cannot describe.
+        """
+        names = {name for name, cls in self.policy_aliases.items() if cls is self.policy_class}
+        if not names:
+            raise ValueError(
+                f"policy: {self.policy_class.__name__} has no name in"
+                f" {type(self).__name__}.policy_aliases, so a file cannot describe it"
+            )
+        arguments = inspect.signature(type(self).__init__).parameters.keys() - _NOT_SETTINGS
+        return {
+            "policy": min(names),
+            "policy_kwargs": setting_to_json("policy_kwargs", self.policy_kwargs),
+            "arguments": {
+                name: setting_to_json(name, getattr(self, name)) for name in sorted(arguments)
+            },
+            "observation_space": space_to_json(self.observation_space),
+            "action_space": space_to_json(self.action_space),
+        }
+
+    def save(self, path: str | os.PathLike[str]) -> None:  # type: ignore[override]
+        """Write the model to exactly this file (see :func:`agents.common.files.save_model`)."""
+        tensors = {
+            name: tensor.detach().cpu().numpy() for name, tensor in self.policy.state_dict().items()
+        }
+        settings = {**self.settings(), "num_timesteps": self.num_timesteps}
+        save_model(path, type(self).__name__, tensors, settings)
+
+    @classmethod
+    def load(  # type: ignore[override]
+        cls,
+        path: str | os.PathLike[str],
+        env: GymEnv | None = None,
+        device: torch.device | str = "auto",
+    ) -> Self:
+        """Read a model; the random generators of the process are left as they were.
+
+        Parameters
+        ----------
+        path
+            File that :meth:`save` wrote.
+        env
+            Environment to train on further; ``None`` is enough for ``predict``.
+        device
+            Where the networks go.
+
+        Raises
+        ------
+        ValueError
+            If the file is not one of this algorithm, or the environment has other spaces.
+        """
+        tensors, settings = load_model(path, cls.__name__)
+        arguments = {
+            name: setting_from_json(name, value) for name, value in settings["arguments"].items()
+        }
+        # The seed is set after the networks are built: building would seed the whole process.
+        seed = arguments.pop("seed")
+        if env is not None:
+            env = cls._wrap_env(env)
+            for name in ("observation_space", "action_space"):
+                expected = space_from_json(settings[name])
+                if getattr(env, name) != expected:
+                    raise ValueError(
+                        f"{path}: holds a model for the {name} {expected},"
+                        f" but the environment has {getattr(env, name)}"
+                    )
+        model = cls(
+            settings["policy"],
+            env,
+            policy_kwargs=setting_from_json("policy_kwargs", settings["policy_kwargs"]),
+            device=device,
+            _init_setup_model=False,  # type: ignore[call-arg]
+            **arguments,
+        )
+        if env is None:
+            model.observation_space = space_from_json(settings["observation_space"])
+            model.action_space = space_from_json(settings["action_space"])
+            model.n_envs = 1
+        with torch.random.fork_rng(devices=[]):
+            model._setup_model()
+        model.seed = seed
+        model.num_timesteps = settings["num_timesteps"]
+        try:
+            model.policy.load_state_dict(
+                {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
+            )
+        except RuntimeError as error:
+            raise ValueError(f"{path}: the weights do not fit the settings ({error})") from None
+        return model

@@ -1,0 +1,195 @@
+"""Rollout buffer with both half-steps of every transition."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import torch
+from stable_baselines3.common.buffers import RolloutBuffer
+
+
+class PostDecision(NamedTuple):
+    """What follows the decision and precedes the outcome, for B environments.
+
+    Attributes
+    ----------
+    observation
+        Observation of the post-decision states, (B, ...) or a dict of such.
+    reward, exogenous_reward
+        The two parts of the reward, (B,), in the agent's scale.
+    value
+        V^x of the post-decision states, (B, 1).
+    """
+
+    observation: Any
+    reward: np.ndarray
+    exogenous_reward: np.ndarray
+    value: torch.Tensor
+
+
+class Samples(NamedTuple):
+    """A minibatch of N transitions.
+
+    ``old_log_prob`` and ``action_masks`` have shapes (N, K) and (N, sum of action sizes), the rest
+    (N,) or, for observations and actions, (N, ...). ``post_observations`` and ``post_returns`` are
+    ``None`` in a buffer without half-steps.
+    """
+
+    observations: Any
+    actions: torch.Tensor
+    old_log_prob: torch.Tensor
+    advantages: torch.Tensor
+    returns: torch.Tensor
+    action_masks: torch.Tensor | None
+    post_observations: Any
+    post_returns: torch.Tensor | None
+
+
+class PostDecisionRolloutBuffer(RolloutBuffer):
+    """SB3's rollout buffer, for arrays and dicts, with masks and with both half-steps.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        Those of SB3's buffer.
+    per_component
+        Keep a log-probability for each of the K components of an action instead of their sum
+        (K = 1).
+    half_steps
+        Keep post-decision observations, rewards and values.
+    """
+
+    def __init__(
+        self, *args: Any, per_component: bool = False, half_steps: bool = True, **kwargs: Any
+    ) -> None:
+        self.per_component = per_component
+        self.half_steps = half_steps
+        super().__init__(*args, **kwargs)
+
+    def reset(self) -> None:
+        """Forget everything."""
+        size = (self.buffer_size, self.n_envs)
+
+        def numbers(*shape: int) -> np.ndarray:
+            return np.zeros((*size, *shape), dtype=np.float32)
+
+        self.observations = self._empty(self.observation_space)
+        self.actions = np.zeros((*size, self.action_dim), dtype=self.action_space.dtype)
+        self.log_probs = numbers(self.action_dim if self.per_component else 1)
+        self.rewards, self.episode_starts, self.values = numbers(), numbers(), numbers()
+        self.advantages, self.returns = numbers(), numbers()
+        self.action_masks: np.ndarray | None = None
+        if self.half_steps:
+            self.post_observations = self._empty(self.observation_space)
+            self.post_rewards, self.exogenous_rewards = numbers(), numbers()
+            self.post_values, self.post_returns = numbers(), numbers()
+        self.generator_ready = False
+        self.pos = 0
+        self.full = False
+
+    def add(  # type: ignore[override]
+        self,
+        obs: Any,
+        action: np.ndarray,
+        reward: np.ndarray,
+        episode_start: np.ndarray,
+        value: torch.Tensor,
+        log_prob: torch.Tensor,
+        action_masks: np.ndarray | None,
+        post_decision: PostDecision | None,
+    ) -> None:
+        """Append one step of all environments.
+
+        Parameters
+        ----------
+        obs, action, reward, episode_start, value
+            As in SB3.
+        log_prob
+            Of the action, or of its components, (B, K).
+        action_masks
+            Allowed actions, bool (B, sum of action sizes); given in all steps or in none.
+        post_decision
+            The half-steps, if the buffer keeps them.
+        """
+        step = self.pos
+        _store(self.observations, step, obs)
+        self.actions[step] = action.reshape(self.n_envs, self.action_dim)
+        self.rewards[step] = reward
+        self.episode_starts[step] = episode_start
+        self.values[step] = value.cpu().numpy().flatten()
+        self.log_probs[step] = log_prob.cpu().numpy()
+        if action_masks is not None:
+            if self.action_masks is None:
+                shape = (self.buffer_size, *action_masks.shape)
+                self.action_masks = np.zeros(shape, dtype=np.bool_)
+            self.action_masks[step] = action_masks
+        if post_decision is not None:
+            _store(self.post_observations, step, post_decision.observation)
+            self.post_rewards[step] = post_decision.reward
+            self.exogenous_rewards[step] = post_decision.exogenous_reward
+            self.post_values[step] = post_decision.value.cpu().numpy().flatten()
+        self.pos += 1
+        self.full = self.pos == self.buffer_size
+
+    def dones(self, last_dones: np.ndarray) -> np.ndarray:
+        """Whether the episode ended with each step, bool (T, B); ``last_dones`` of the last."""
+        return np.concatenate([self.episode_starts[1:] > 0, last_dones[None]])
+
+    def get(self, batch_size: int | None = None) -> Generator[Samples, None, None]:  # type: ignore[override]
+        """Yield the transitions once, in random minibatches."""
+        assert self.full
+        total = self.buffer_size * self.n_envs
+        # The global generator and this order of calls are SB3's: PPO must come out bit-equal.
+        order = np.random.permutation(total)  # noqa: NPY002
+        if not self.generator_ready:
+            names = ["observations", "actions", "values", "log_probs", "advantages", "returns"]
+            if self.action_masks is not None:
+                names.append("action_masks")
+            if self.half_steps:
+                names += ["post_observations", "post_values", "post_returns"]
+            for name in names:
+                setattr(self, name, self._flat(getattr(self, name)))
+            self.generator_ready = True
+        batch_size = batch_size or total
+        for start in range(0, total, batch_size):
+            yield self._get_samples(order[start : start + batch_size])
+
+    def _get_samples(self, batch_inds: np.ndarray, env: Any = None) -> Samples:  # type: ignore[override]
+        def take(values: Any) -> Any:
+            if isinstance(values, dict):
+                return {key: take(value) for key, value in values.items()}
+            return self.to_torch(values[batch_inds])
+
+        return Samples(
+            take(self.observations),
+            take(self.actions).float(),
+            take(self.log_probs),
+            take(self.advantages).flatten(),
+            take(self.returns).flatten(),
+            None if self.action_masks is None else take(self.action_masks),
+            take(self.post_observations) if self.half_steps else None,
+            take(self.post_returns).flatten() if self.half_steps else None,
+        )
+
+    def _empty(self, space: gym.Space[Any]) -> Any:
+        if isinstance(space, gym.spaces.Dict):
+            return {key: self._empty(part) for key, part in space.spaces.items()}
+        assert space.shape is not None
+        return np.zeros((self.buffer_size, self.n_envs, *space.shape), dtype=space.dtype)
+
+    def _flat(self, values: Any) -> Any:
+        """(T, B, ...) to (B T, ...), environment by environment as in SB3."""
+        if isinstance(values, dict):
+            return {key: self._flat(value) for key, value in values.items()}
+        return self.swap_and_flatten(values)
+
+
+def _store(target: Any, step: int, values: Any) -> None:
+    if isinstance(target, dict):
+        for key, part in target.items():
+            part[step] = values[key]
+    else:
+        target[step] = values

@@ -1,0 +1,391 @@
+"""Post-decision proximal policy optimisation (PDPPO)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import gymnasium as gym
+import numpy as np
+import stable_baselines3
+import torch
+from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import GymEnv, Schedule
+from stable_baselines3.common.utils import explained_variance, obs_as_tensor
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize, unwrap_vec_normalize
+from torch.nn import functional as F
+
+from agents.common.safe_files import SafeFiles
+from agents.pdppo.advantages import published, temporal_difference
+from agents.pdppo.buffer import PostDecision, PostDecisionRolloutBuffer
+from agents.pdppo.policies import PostDecisionActorCriticPolicy, PostDecisionMultiInputPolicy
+
+Advantage = Literal["ppo", "pd_max", "pd_td"]
+Ratio = Literal["joint", "per_component"]
+
+_KEYS = ("post_decision_obs", "post_decision_reward", "exogenous_reward")
+
+
+class PDPPO(SafeFiles, stable_baselines3.PPO):
+    """PPO with a second critic for post-decision states (arXiv 2504.05150), and as it should be.
+
+    The environment gives ``post_decision_obs``, ``post_decision_reward`` and ``exogenous_reward``
+    in the info of every step, as the stochastic problems of this package do.
+
+    Parameters
+    ----------
+    policy
+        "MlpPolicy", or "MultiInputPolicy" for Dict observations.
+    env
+        Environment; native batches by :class:`or_envs.core.sb3.SB3VecEnv` are much faster.
+    advantage
+        "pd_td": generalised advantage estimation over the half-steps, see
+        :func:`agents.pdppo.advantages.temporal_difference`; time limits are bootstrapped.
+        "pd_max": as published, see :func:`agents.pdppo.advantages.published`; biased.
+        "ppo": PPO itself, bit-equal to Stable-Baselines3's; it needs no half-steps.
+    ratio
+        Clip the ratio of the whole action ("joint", as SB3), or that of every component of a
+        MultiDiscrete action ("per_component", as the published code).
+    lambda_decision, lambda_outcome
+        lambda_1 and lambda_2 of "pd_td".
+    mask
+        Mask illegal actions; ``None``: if the environment says which they are.
+    learning_rate, n_steps, batch_size, n_epochs, gamma, gae_lambda, clip_range, \
+normalize_advantage, ent_coef, vf_coef, max_grad_norm, target_kl, stats_window_size, \
+tensorboard_log, policy_kwargs, verbose, seed, device
+        As in Stable-Baselines3's PPO; ``gae_lambda`` is that of "ppo". ``max_grad_norm`` holds
+        for actor and first critic together, as in SB3, and for the second critic on its own.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, the environment is normalised by ``VecNormalize``,
+        or (while learning) it does not give the half-steps.
+    """
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
+        "MlpPolicy": PostDecisionActorCriticPolicy,
+        "MultiInputPolicy": PostDecisionMultiInputPolicy,
+    }
+    policy: PostDecisionActorCriticPolicy
+    rollout_buffer: PostDecisionRolloutBuffer
+
+    def __init__(
+        self,
+        policy: str | type[PostDecisionActorCriticPolicy],
+        env: GymEnv | str,
+        learning_rate: float | Schedule = 3e-4,
+        n_steps: int = 2048,
+        batch_size: int = 64,
+        n_epochs: int = 10,
+        gamma: float = 0.99,
+        gae_lambda: float = 0.95,
+        clip_range: float | Schedule = 0.2,
+        normalize_advantage: bool = True,
+        ent_coef: float = 0.0,
+        vf_coef: float = 0.5,
+        max_grad_norm: float = 0.5,
+        target_kl: float | None = None,
+        advantage: Advantage = "pd_td",
+        ratio: Ratio = "joint",
+        lambda_decision: float = 0.9,
+        lambda_outcome: float = 0.95,
+        mask: bool | None = None,
+        stats_window_size: int = 100,
+        tensorboard_log: str | None = None,
+        policy_kwargs: dict[str, Any] | None = None,
+        verbose: int = 0,
+        seed: int | None = None,
+        device: torch.device | str = "auto",
+        _init_setup_model: bool = True,
+    ) -> None:
+        if advantage not in ("ppo", "pd_max", "pd_td"):
+            raise ValueError(f"advantage: expected 'ppo', 'pd_max' or 'pd_td', got {advantage!r}")
+        if ratio not in ("joint", "per_component"):
+            raise ValueError(f"ratio: expected 'joint' or 'per_component', got {ratio!r}")
+        for name, value in (
+            ("lambda_decision", lambda_decision),
+            ("lambda_outcome", lambda_outcome),
+        ):
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name}: expected a number in [0, 1], got {value}")
+        self.advantage = advantage
+        self.ratio = ratio
+        self.lambda_decision = lambda_decision
+        self.lambda_outcome = lambda_outcome
+        self.mask = mask
+        super().__init__(
+            policy,
+            env,
+            learning_rate=learning_rate,
+            n_steps=n_steps,
+            batch_size=batch_size,
+            n_epochs=n_epochs,
+            gamma=gamma,
+            gae_lambda=gae_lambda,
+            clip_range=clip_range,
+            normalize_advantage=normalize_advantage,
+            ent_coef=ent_coef,
+            vf_coef=vf_coef,
+            max_grad_norm=max_grad_norm,
+            target_kl=target_kl,
+            rollout_buffer_class=PostDecisionRolloutBuffer,
+            rollout_buffer_kwargs={
+                "per_component": ratio == "per_component",
+                "half_steps": advantage != "ppo",
+            },
+            stats_window_size=stats_window_size,
+            tensorboard_log=tensorboard_log,
+            policy_kwargs=policy_kwargs,
+            verbose=verbose,
+            seed=seed,
+            device=device,
+            _init_setup_model=_init_setup_model,
+        )
+
+    # ---- collecting -------------------------------------------------------------------------
+
+    def collect_rollouts(  # type: ignore[override]
+        self,
+        env: VecEnv,
+        callback: BaseCallback,
+        rollout_buffer: PostDecisionRolloutBuffer,
+        n_rollout_steps: int,
+    ) -> bool:
+        """Play ``n_rollout_steps`` steps of every environment and compute the advantages.
+
+        It is SB3's loop; new are the masks and the half-steps.
+        """
+        half_steps = self.advantage != "ppo"
+        if half_steps and isinstance(unwrap_vec_normalize(env), VecNormalize):
+            raise ValueError(
+                "env: VecNormalize does not normalise post-decision observations and rewards; use"
+                " the problem's own scaling and SB3VecEnv's reward_scale"
+            )
+        masking = self._masking(env)
+        self.policy.set_training_mode(False)
+        rollout_buffer.reset()
+        callback.on_rollout_start()
+        dones = np.zeros(env.num_envs, dtype=np.bool_)
+        for _ in range(n_rollout_steps):
+            assert self._last_obs is not None
+            action_masks = get_action_masks(env) if masking else None
+            with torch.no_grad():
+                actions, values, log_probs = self.policy(
+                    obs_as_tensor(self._last_obs, self.device), action_masks=action_masks
+                )
+            if self.ratio == "joint":
+                log_probs = log_probs.sum(dim=1, keepdim=True)
+            actions = actions.cpu().numpy()
+            played = actions
+            if isinstance(self.action_space, gym.spaces.Box):
+                played = np.clip(actions, self.action_space.low, self.action_space.high)
+            new_obs, rewards, dones, infos = env.step(played)
+            post_decision = self._post_decision(rewards, infos) if half_steps else None
+
+            self.num_timesteps += env.num_envs
+            callback.update_locals(locals())
+            if not callback.on_step():
+                return False
+            self._update_info_buffer(infos, dones)
+
+            # A time limit is no end of the task. The value of what would follow belongs to the
+            # outcome; the published algorithm takes time limits for ends.
+            if self.advantage != "pd_max":
+                target = rewards if post_decision is None else post_decision.exogenous_reward
+                for row in np.flatnonzero(dones):
+                    if infos[row].get("TimeLimit.truncated", False):
+                        last, _ = self.policy.obs_to_tensor(infos[row]["terminal_observation"])
+                        with torch.no_grad():
+                            target[row] += (self.gamma * self.policy.predict_values(last)).item()
+            assert self._last_episode_starts is not None
+            rollout_buffer.add(
+                self._last_obs,
+                actions,
+                rewards,
+                self._last_episode_starts,
+                values,
+                log_probs,
+                action_masks,
+                post_decision,
+            )
+            self._last_obs = new_obs  # type: ignore[assignment]
+            self._last_episode_starts = dones
+        with torch.no_grad():
+            last_values = self.policy.predict_values(obs_as_tensor(new_obs, self.device))  # type: ignore[arg-type]
+        self._compute_advantages(rollout_buffer, last_values, dones)
+        callback.update_locals(locals())
+        callback.on_rollout_end()
+        return True
+
+    def _masking(self, env: VecEnv) -> bool:
+        supported = not isinstance(self.action_space, gym.spaces.Box) and is_masking_supported(env)
+        if self.mask and not supported:
+            raise ValueError("mask: True, but the environment has no method action_masks")
+        return supported if self.mask is None else self.mask
+
+    def _post_decision(self, rewards: np.ndarray, infos: list[dict[str, Any]]) -> PostDecision:
+        """Read the half-steps of all environments from their infos."""
+        for key in _KEYS:
+            if any(key not in info for info in infos):
+                raise ValueError(
+                    f"env: advantage={self.advantage!r} needs info[{key!r}] at every step, and it"
+                    " is missing; deterministic problems have no post-decision information: use"
+                    " advantage='ppo'"
+                )
+        observations = [info["post_decision_obs"] for info in infos]
+        observation = (
+            {key: np.stack([one[key] for one in observations]) for key in observations[0]}
+            if isinstance(observations[0], dict)
+            else np.stack(observations)
+        )
+        post, exogenous = (
+            np.array([info[key] for info in infos], dtype=np.float32) for key in _KEYS[1:]
+        )
+        size = 1.0 + np.abs(post) + np.abs(exogenous)
+        if (np.abs(rewards - (post + exogenous)) > 1e-5 * size).any():
+            raise ValueError(
+                "env: post_decision_reward and exogenous_reward do not add up to the reward; a"
+                " wrapper must change all three"
+            )
+        with torch.no_grad():
+            value = self.policy.predict_post_values(obs_as_tensor(observation, self.device))
+        return PostDecision(observation, post, exogenous, value)
+
+    def _compute_advantages(
+        self, buffer: PostDecisionRolloutBuffer, last_values: torch.Tensor, dones: np.ndarray
+    ) -> None:
+        if self.advantage == "ppo":
+            buffer.compute_returns_and_advantage(last_values, dones)
+            return
+        half_steps = (
+            buffer.post_rewards,
+            buffer.exogenous_rewards,
+            buffer.dones(dones),
+            buffer.values,
+            buffer.post_values,
+        )
+        if self.advantage == "pd_max":
+            computed = published(*half_steps, self.gamma)
+        else:
+            computed = temporal_difference(
+                *half_steps,
+                last_values.cpu().numpy().flatten(),
+                self.gamma,
+                self.lambda_decision,
+                self.lambda_outcome,
+            )
+        buffer.advantages, buffer.returns, buffer.post_returns = computed
+
+    # ---- learning ---------------------------------------------------------------------------
+
+    def train(self) -> None:
+        """Update actor and critics on the collected transitions.
+
+        Equation numbers are those of the PPO paper (arXiv 1707.06347).
+        """
+        self.policy.set_training_mode(True)
+        self._update_learning_rate(self.policy.optimizer)
+        epsilon = self.clip_range(self._current_progress_remaining)  # type: ignore[operator]
+        losses: dict[str, list[float]] = {}
+        going_on = True
+        for _ in range(self.n_epochs):
+            for batch in self.rollout_buffer.get(self.batch_size):
+                actions = batch.actions
+                if isinstance(self.action_space, gym.spaces.Discrete):
+                    actions = actions.long().flatten()
+                now = self.policy.evaluate_actions(batch.observations, actions, batch.action_masks)
+                log_prob = now.log_probs
+                if self.ratio == "joint":
+                    log_prob = log_prob.sum(dim=1, keepdim=True)
+
+                advantages = batch.advantages
+                if self.normalize_advantage and len(advantages) > 1:
+                    advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+                advantages = advantages[:, None]
+
+                # r(theta) = pi(a|s) / pi_old(a|s), (N, K)                    [before eq. 6]
+                log_ratio = log_prob - batch.old_log_prob
+                ratio = torch.exp(log_ratio)
+                # L^CLIP = E min(r A, clip(r, 1 - eps, 1 + eps) A)            [eq. 7]
+                clipped = torch.clamp(ratio, 1 - epsilon, 1 + epsilon)
+                policy_loss = -torch.min(advantages * ratio, advantages * clipped).mean()
+                # L^VF = (V(s) - R)^2                                         [eq. 9]
+                value_loss = F.mse_loss(batch.returns, now.values.flatten())
+                # S = entropy of the policy                                   [eq. 9]
+                entropy_loss = -torch.mean(now.entropy)
+                loss = policy_loss + self.ent_coef * entropy_loss + self.vf_coef * value_loss
+                # The second critic: (V^x(s^x) - R^x)^2              [arXiv 2504.05150]
+                if batch.post_returns is not None:
+                    post_values = self.policy.predict_post_values(batch.post_observations)
+                    post_value_loss = F.mse_loss(batch.post_returns, post_values.flatten())
+                    loss = loss + self.vf_coef * post_value_loss
+                    losses.setdefault("post_value_loss", []).append(post_value_loss.item())
+
+                with torch.no_grad():  # http://joschu.net/blog/kl-approx.html
+                    approx_kl = ((ratio - 1) - log_ratio).sum(dim=1).mean().item()
+                    clip_fraction = (torch.abs(ratio - 1) > epsilon).float().mean().item()
+                for name, value in (
+                    ("policy_gradient_loss", policy_loss.item()),
+                    ("value_loss", value_loss.item()),
+                    ("entropy_loss", entropy_loss.item()),
+                    ("loss", loss.item()),
+                    ("approx_kl", approx_kl),
+                    ("clip_fraction", clip_fraction),
+                ):
+                    losses.setdefault(name, []).append(value)
+                if self.target_kl is not None and approx_kl > 1.5 * self.target_kl:
+                    going_on = False
+                    break
+
+                self.policy.optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                # Apart: a large error of the second critic must not shrink the actor's step.
+                for parameters in (
+                    self.policy.actor_critic_parameters(),
+                    self.policy.post_critic_parameters(),
+                ):
+                    torch.nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
+                self.policy.optimizer.step()
+            self._n_updates += 1
+            if not going_on:
+                break
+
+        buffer = self.rollout_buffer
+        for name, values in losses.items():
+            self.logger.record(f"train/{name}", np.mean(values))
+        self.logger.record(
+            "train/explained_variance",
+            explained_variance(buffer.values.flatten(), buffer.returns.flatten()),
+        )
+        if buffer.half_steps:
+            self.logger.record(
+                "train/post_explained_variance",
+                explained_variance(buffer.post_values.flatten(), buffer.post_returns.flatten()),
+            )
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        self.logger.record("train/clip_range", epsilon)
+
+    def predict(  # type: ignore[override]
+        self,
+        observation: np.ndarray | dict[str, np.ndarray],
+        state: tuple[np.ndarray, ...] | None = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+        action_masks: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
+        """Actions for one observation or a batch.
+
+        Parameters
+        ----------
+        observation
+            One observation, or a batch (B, ...).
+        state, episode_start
+            Not used; part of SB3's interface.
+        deterministic
+            Take the most probable action instead of a sample.
+        action_masks
+            Allowed actions, bool (B, sum of action sizes).
+        """
+        return self.policy.predict(observation, state, episode_start, deterministic, action_masks)

@@ -1,0 +1,34 @@
+"""The one table of agents."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+#: name -> class of the algorithm. An agent is added by one line here.
+TABLE: dict[str, str] = {
+    "ppo": "agents.ppo.ppo:PPO",
+    "ppo_mask": "agents.ppo.ppo:MaskablePPO",
+    "pdppo": "agents.pdppo.pdppo:PDPPO",
+}
+
+
+def agent_class(name: str) -> Any:
+    """Return the algorithm class of a name: an SB3 algorithm with learn, predict, save and load.
+
+    Raises
+    ------
+    ValueError
+        If no agent has the name; the message lists those that there are.
+    ModuleNotFoundError
+        If the extra "agents" is not installed.
+    """
+    if name not in TABLE:
+        raise ValueError(f"agent: expected one of {', '.join(TABLE)}, got {name!r}")
+    module, _, attribute = TABLE[name].partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"agent {name!r} needs {error.name}: pip install 'or-envs[agents]'", name=error.name
+        ) from None
