@@ -27,7 +27,7 @@ class ActionChecker:
         if isinstance(space, gym.spaces.Discrete):
             self.sizes = np.array([space.n])
         elif isinstance(space, gym.spaces.MultiDiscrete):
-            self.sizes = space.nvec
+            self.sizes = space.nvec.astype(np.int64)
         elif isinstance(space, gym.spaces.Box):
             self.sizes = np.array([], dtype=np.int64)
         else:
@@ -35,37 +35,37 @@ class ActionChecker:
         self.discrete = not isinstance(space, gym.spaces.Box)
         # A masked MultiDiscrete action is looked up at these columns of the side-by-side mask.
         self.offsets = np.concatenate([[0], np.cumsum(self.sizes)[:-1]]).astype(np.int64)
-        self._largest = int(self.sizes.max()) if self.discrete else 0
-        self._equal = self.discrete and bool((self.sizes == self._largest).all())
+        # Imported here, because "import or_envs" must stay light.
+        from or_envs.core import kernels
+
+        self._outside, self._masked = kernels.outside, kernels.masked
 
     def in_space(self, actions: Any, num: int) -> np.ndarray:
-        """Return the actions as an array of shape (num, *space.shape).
+        """Return a copy of the actions as an array of shape (num, *space.shape).
 
         Raises
         ------
         gymnasium.error.InvalidAction
             If shape, kind of number or range is wrong.
         """
-        actions = np.array(actions)  # a copy: states may keep it
+        actions = np.array(actions)  # a copy, because states may keep it
         if actions.shape != (num, *self.shape):
             raise InvalidAction(
                 f"action: expected shape {self.shape} per environment, got {actions.shape[1:]}"
                 f" for {len(actions) if actions.ndim else 0} of {num} environments"
             )
-        if not self.discrete:
-            actions = actions.astype(self.space.dtype)
-            low, high = self.space.low, self.space.high  # type: ignore[union-attr]
-            bad = ~((actions >= low) & (actions <= high))
-        else:
+        if self.discrete:
             if actions.dtype.kind not in "iu":
                 raise InvalidAction(f"action: expected integers, got dtype {actions.dtype}")
             if actions.dtype != np.int64:
                 actions = actions.astype(np.int64)
-            if self._equal and actions.min() >= 0 and actions.max() < self._largest:
-                return actions
-            bad = (actions < 0) | (actions >= self.sizes.reshape(self.shape))
-        if bad.any():
-            row = int(np.argwhere(bad)[0][0])
+            row = self._outside(actions.reshape(num, -1), self.sizes)
+        else:
+            actions = actions.astype(self.space.dtype)
+            low, high = self.space.low, self.space.high  # type: ignore[union-attr]
+            inside = ((actions >= low) & (actions <= high)).reshape(num, -1).all(axis=1)
+            row = -1 if inside.all() else int(inside.argmin())
+        if row >= 0:
             raise InvalidAction(
                 f"action: {actions[row].tolist()} of environment {row} is outside {self.space}"
             )
@@ -75,12 +75,15 @@ class ActionChecker:
         """Rows with a masked action, bool (B,); ``None`` if there is none."""
         if mask is None:
             return None
-        columns = actions.reshape(len(actions), -1) + self.offsets
-        if mask.shape[0] == 1:
-            allowed = mask[0].take(columns)
-        else:
-            allowed = np.take_along_axis(mask, columns, axis=1)
-        return None if allowed.all() else ~allowed.all(axis=1)
+        illegal, found = self._masked(mask, actions.reshape(len(actions), -1), self.offsets)
+        return illegal if found else None
+
+    def best(self, scores: np.ndarray) -> np.ndarray:
+        """Return the action with the highest score (or the first allowed) in every component."""
+        components = [
+            part.argmax(axis=1) for part in np.split(scores, self.offsets[1:].tolist(), axis=1)
+        ]
+        return np.stack(components, axis=1).reshape(len(scores), *self.shape)
 
     def sample(self, mask: np.ndarray | None, num: int, rng: np.random.Generator) -> np.ndarray:
         """Draw uniformly distributed allowed actions of shape (num, *space.shape)."""
@@ -92,10 +95,3 @@ class ActionChecker:
         if mask is not None:
             noise[~np.broadcast_to(mask, noise.shape)] = -1.0
         return self.best(noise)
-
-    def best(self, scores: np.ndarray) -> np.ndarray:
-        """The action with the highest score in every component."""
-        components = [
-            part.argmax(axis=1) for part in np.split(scores, self.offsets[1:].tolist(), axis=1)
-        ]
-        return np.stack(components, axis=1).reshape(len(scores), *self.shape)

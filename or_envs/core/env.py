@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -51,7 +51,10 @@ class Env(gym.Env[Any, Any]):
         legal completion. "raise": it raises :class:`gymnasium.error.InvalidAction`.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array", "human"], "render_fps": 4}
+    metadata: dict[str, Any] = {  # noqa: RUF012
+        "render_modes": ["rgb_array", "human"],
+        "render_fps": 4,
+    }
 
     def __init__(
         self,

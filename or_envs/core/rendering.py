@@ -92,7 +92,8 @@ class Recorder:
         if self.episode is None:
             raise ValueError("render: call reset first")
         if self._human:
-            return self._draw_window(self.episode)
+            self._draw_window(self.episode)
+            return None
         return draw(self._fill, self.episode)
 
     def _draw_window(self, episode: Episode) -> None:
@@ -123,5 +124,5 @@ def draw(fill: Callable[[Figure, Episode], None], episode: Episode) -> np.ndarra
     figure = Figure(figsize=(9, 6), dpi=100)
     canvas = FigureCanvasAgg(figure)
     fill(figure, episode)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    canvas.draw()  # type: ignore[no-untyped-call]
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]

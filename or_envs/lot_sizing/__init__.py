@@ -1,0 +1,1 @@
+"""Stochastic discrete lot-sizing on parallel machines."""

@@ -188,8 +188,9 @@ class _Reader:
         high: float = np.inf,
         whole: bool = False,
     ) -> np.ndarray:
+        field = self.field(name)
         try:
-            values = np.array(self.field(name), dtype=np.float64)
+            values = np.array(field, dtype=np.float64)
         except (TypeError, ValueError):
             raise ValueError(f"{self.source}: {name}: expected numbers of shape {shape}") from None
         if values.shape != shape:

@@ -7,8 +7,6 @@ They state the equations of :mod:`or_envs.lot_sizing.problem` a second time, for
 # mypy: disable-error-code="no-untyped-def"
 from __future__ import annotations
 
-import functools
-
 import numba
 import numpy as np
 
@@ -24,6 +22,10 @@ class CompiledLotSizing(LotSizing):
         self.__dict__.update(problem.__dict__)
         self._terminal_period = self.horizon if self.finite_horizon else self.horizon + 1
         self._last_mask: tuple[Array, Array | None] = (None, None)
+
+    def exogenous_at(self, exogenous: LotSizingDemand, step: Array) -> LotSizingDemand:
+        """Compiled form of :meth:`LotSizing.exogenous_at`."""
+        return LotSizingDemand(_demand_at(exogenous.demand, step))
 
     def post_decision(
         self, instance: LotSizingInstance, state: LotSizingState, action: Array
@@ -86,7 +88,16 @@ class CompiledLotSizing(LotSizing):
         return self
 
 
-@functools.partial(numba.njit, cache=True, error_model="numpy")
+@numba.njit(cache=True)
+def _demand_at(demand, step):
+    rows = step.shape[0]
+    now = np.empty((rows, demand.shape[2]))
+    for b in range(rows):
+        now[b] = demand[b, step[b]]
+    return now
+
+
+@numba.njit(cache=True, error_model="numpy")
 def _post_decision(production, setup_cost, setup_loss, inventory, setup, action, as_published):
     rows, machines = action.shape
     after = inventory.copy()
@@ -109,7 +120,7 @@ def _post_decision(production, setup_cost, setup_loss, inventory, setup, action,
     return after, reward
 
 
-@functools.partial(numba.njit, cache=True, error_model="numpy")
+@numba.njit(cache=True, error_model="numpy")
 def _transition(
     lost_sales_cost, holding_cost, max_inventory, inventory, period, demand, terminal_period
 ):
@@ -136,7 +147,7 @@ def _transition(
     return after, periods, reward, terminal
 
 
-@functools.partial(numba.njit, cache=True, error_model="numpy")
+@numba.njit(cache=True, error_model="numpy")
 def _observation(max_inventory, inventory, setup, period, size, horizon):
     rows, items = inventory.shape
     seen = np.zeros((rows, size), np.float32)

@@ -21,13 +21,19 @@ def draw(figure: Figure, episode: Episode) -> None:
     axes = figure.add_subplot()
     axes.plot(path[:, 0], path[:, 1], color="tab:blue", linewidth=1.5, zorder=1)
     todo = episode.state.remaining[0]
-    axes.scatter(*cities[todo].T, s=30, color="0.6", label="to visit", zorder=2)
+    axes.scatter(cities[todo, 0], cities[todo, 1], s=30, color="0.6", label="to visit", zorder=2)
     done = ~todo
-    axes.scatter(*cities[done].T, s=30, color="tab:blue", label="visited", zorder=2)
-    axes.scatter(*cities[0], s=110, marker="s", color="tab:red", label="start", zorder=3)
+    axes.scatter(
+        cities[done, 0], cities[done, 1], s=30, color="tab:blue", label="visited", zorder=2
+    )
+    axes.scatter(
+        cities[0, 0], cities[0, 1], s=110, marker="s", color="tab:red", label="start", zorder=3
+    )
     here = cities[int(episode.state.current[0])]
     if not finished:
-        axes.scatter(*here, s=110, facecolors="none", edgecolors="black", label="here", zorder=4)
+        axes.scatter(
+            here[0], here[1], s=110, facecolors="none", edgecolors="black", label="here", zorder=4
+        )
     length = -float(np.sum(episode.decision_rewards))
     state = "tour" if finished else "path"
     axes.set(

@@ -1,0 +1,32 @@
+"""Compiled checks of action batches."""
+
+# mypy: disable-error-code="no-untyped-def"
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+
+@numba.njit(cache=True)
+def outside(actions, sizes):
+    """Return the first row with a component outside 0..size - 1, or -1; actions (B, J)."""
+    for row in range(actions.shape[0]):
+        for j in range(actions.shape[1]):
+            if actions[row, j] < 0 or actions[row, j] >= sizes[j]:
+                return row
+    return -1
+
+
+@numba.njit(cache=True)
+def masked(mask, actions, offsets):
+    """Return which rows hold a masked action, bool (B,), and whether any does."""
+    rows = actions.shape[0]
+    illegal = np.zeros(rows, np.bool_)
+    found = False
+    for row in range(rows):
+        allowed = mask[row if mask.shape[0] > 1 else 0]
+        for j in range(actions.shape[1]):
+            if not allowed[offsets[j] + actions[row, j]]:
+                illegal[row] = True
+                found = True
+    return illegal, found

@@ -1,0 +1,27 @@
+"""Every registered id with the arguments that the tests play it with."""
+
+import pytest
+
+CASES = [
+    *(
+        ("or_envs/LotSizing-v0", {"instance": name})
+        for name in ("15x5", "20x10", "25x10", "25x15", "VI-A", "VI-B", "VI-C", "random")
+    ),
+    ("or_envs/LotSizing-v0", {"instance": "random", "n_items": 3, "n_machines": 2}),
+    ("or_envs/LotSizing-v0", {"instance": "random", "n_items": 2, "finite_horizon": True}),
+    ("or_envs/LotSizing-v0", {"instance": "15x5", "allow_invalid": True}),
+    ("or_envs/LotSizing-v0", {"instance": "15x5", "observation_mode": "inventory_only"}),
+    ("or_envs/LotSizing-v0", {"instance": "VI-A", "finite_horizon": True, "horizon": 7}),
+    ("or_envs/TSP-v0", {}),
+    ("or_envs/TSP-v0", {"num_cities": 2}),
+    ("or_envs/TSP-v0", {"num_cities": 9}),
+]
+
+
+def name(case: tuple[str, dict]) -> str:
+    return "-".join([case[0].split("/")[1], *(f"{k}={v}" for k, v in case[1].items())])
+
+
+every_case = pytest.mark.parametrize(("id", "kwargs"), CASES, ids=map(name, CASES))
+FEW = [CASES[0], CASES[7], CASES[12], CASES[15]]
+few_cases = pytest.mark.parametrize(("id", "kwargs"), FEW, ids=map(name, FEW))
