@@ -1,0 +1,1 @@
+"""What the baselines of two or more problems share."""

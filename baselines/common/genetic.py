@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -155,14 +156,14 @@ def _run(
             out["F"] = fitness(x)
 
     start = time.perf_counter()
+    limit = math.inf if budget.seconds is None else budget.seconds
     algorithm.setup(
         Population(), termination=("n_gen", budget.generations), seed=seed, verbose=False
     )
     history: list[float] = []
     while algorithm.has_next():
-        if history and budget.seconds is not None:
-            if time.perf_counter() - start >= budget.seconds:
-                break
+        if history and time.perf_counter() - start >= limit:
+            break
         algorithm.next()
         history.append(float(algorithm.opt[0].F[0]))
         if progress is not None:

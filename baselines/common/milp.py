@@ -59,7 +59,8 @@ class HighsSession:
     """A pyomo model kept inside HiGHS: built once, solved again whenever its data change.
 
     Between solves only values of mutable parameters and fixed variables may change; variables
-    and constraints may not be added or removed.
+    and constraints may not be added or removed. APPSI is used because it alone of pyomo's
+    interfaces to HiGHS passes starting solutions on.
 
     Parameters
     ----------
@@ -73,22 +74,21 @@ class HighsSession:
     """
 
     def __init__(self, model: Any, mip_rel_gap: float = 0.0, seed: int = 0) -> None:
-        import_pyomo()  # the factory below knows no solver before pyomo.environ is imported
-        from pyomo.contrib.solver.common.factory import SolverFactory
+        import_pyomo()
+        from pyomo.contrib.appsi.solvers import Highs
 
         self.model = model
-        self._solver = SolverFactory("highs")
-        config = self._solver.config
-        config.threads = 1
-        config.rel_gap = mip_rel_gap
-        config.abs_gap = 1e-9 if mip_rel_gap == 0 else None
-        config.solver_options.random_seed = seed
-        # With the default, 1e-6, objectives are off by 1e-6 times a cost coefficient.
-        config.solver_options.mip_feasibility_tolerance = 1e-9
-        config.solver_options.primal_feasibility_tolerance = 1e-9
-        config.load_solutions = False
-        config.raise_exception_on_nonoptimal_result = False
-        updates = config.auto_updates
+        self._solver = Highs()
+        self._solver.config.load_solution = False
+        self._solver.highs_options = {
+            "threads": 1,
+            "random_seed": seed,
+            "mip_rel_gap": mip_rel_gap,
+            # With the default, 1e-6, objectives are off by 1e-6 times a cost coefficient.
+            "mip_feasibility_tolerance": 1e-9,
+            "primal_feasibility_tolerance": 1e-9,
+        }
+        updates = self._solver.update_config
         updates.check_for_new_or_removed_constraints = False
         updates.check_for_new_or_removed_vars = False
         updates.check_for_new_or_removed_params = False
@@ -97,35 +97,34 @@ class HighsSession:
         updates.update_named_expressions = False
         updates.update_objective = False
 
-    def solve(self, time_limit: float | None = None) -> MilpResult:
+    def solve(self, time_limit: float | None = None, warm_start: bool = False) -> MilpResult:
         """Solve; on a time limit the incumbent is loaded and its dual bound reported.
 
         Parameters
         ----------
         time_limit
             Seconds of HiGHS; ``None`` is no limit.
+        warm_start
+            Start from the values that the model's variables have now. Otherwise they are not
+            looked at, so that a solve does not depend on the one before.
         """
         start = time.perf_counter()
         # HiGHS keeps options between solves, so "no limit" has to be said.
-        limit = math.inf if time_limit is None else time_limit
-        results = self._solver.solve(self.model, time_limit=limit)
+        self._solver.highs_options["time_limit"] = math.inf if time_limit is None else time_limit
+        self._solver.config.warmstart = warm_start
+        results = self._solver.solve(self.model)
         objective = math.inf
-        if results.incumbent_objective is not None:
+        if results.best_feasible_objective is not None:
             results.solution_loader.load_vars()
-            objective = float(results.incumbent_objective)
-        bound = results.objective_bound
+            objective = float(results.best_feasible_objective)
+        bound = results.best_objective_bound
+        condition = results.termination_condition.name
         return MilpResult(
-            status=_STATUS.get(
-                results.termination_condition.name, results.termination_condition.name
-            ),
+            status=_STATUS.get(condition, condition),
             objective=objective,
             bound=float(bound) if bound is not None and math.isfinite(bound) else None,
             seconds=time.perf_counter() - start,
         )
 
 
-_STATUS = {
-    "convergenceCriteriaSatisfied": "optimal",
-    "maxTimeLimit": "time_limit",
-    "provenInfeasible": "infeasible",
-}
+_STATUS = {"maxTimeLimit": "time_limit"}

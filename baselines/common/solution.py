@@ -46,7 +46,7 @@ class Solver(Protocol):
         """Solve a batch of one within ``time_limit`` seconds."""
 
 
-class ReplayMismatch(ValueError):
+class ReplayMismatch(ValueError):  # noqa: N818 -- it says what happened
     """A solver's own objective is not what its actions cost in the problem."""
 
 

@@ -1,0 +1,1 @@
+"""Baselines of the stochastic discrete lot-sizing problem."""

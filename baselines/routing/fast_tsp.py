@@ -1,0 +1,55 @@
+"""TSP solver on the local search of the library fast-tsp."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from baselines.common.solution import Solution
+from or_envs.routing.tsp import TSP, TSPInstance
+
+#: Largest distance that fast-tsp takes (unsigned 16-bit).
+_LARGEST = 65_535
+
+
+class FastTSP:
+    """Or-opt local search with perturbation (fast-tsp), at most 20 cities by dynamic programming.
+
+    fast-tsp wants whole distances; they are scaled to its full range and rounded, so even its
+    exact answers are optimal up to rounding only. The objective is that of the unrounded
+    distances. The library has no seed, and its answer depends on the machine's speed.
+
+    Parameters
+    ----------
+    problem, seed
+        As for every baseline; not needed.
+    """
+
+    def __init__(self, problem: TSP, seed: int = 0) -> None:
+        try:
+            import fast_tsp
+        except ImportError:
+            raise ImportError("FastTSP needs fast-tsp: pip install 'or-envs[solvers]'") from None
+        self._find_tour = fast_tsp.find_tour
+
+    def solve(
+        self, instance: TSPInstance, exogenous: None = None, time_limit: float | None = None
+    ) -> Solution:
+        """Search until ``time_limit`` seconds (default: 2) or convergence, whichever is first."""
+        start = time.perf_counter()
+        coordinates = instance.coordinates[0]
+        difference = coordinates[:, None, :] - coordinates[None, :, :]
+        distances = np.sqrt((difference * difference).sum(axis=2))
+        longest = distances.max()
+        scale = _LARGEST / longest if longest > 0 else 0.0
+        tour = np.array(
+            self._find_tour(
+                np.rint(distances * scale).astype(np.uint16),
+                duration_seconds=2.0 if time_limit is None else time_limit,
+                stop_when_converged=True,
+            )
+        )
+        tour = np.roll(tour, -int(np.flatnonzero(tour == 0)[0]))
+        objective = float(distances[tour, np.roll(tour, -1)].sum())
+        return Solution(tour[1:], objective, None, "feasible", time.perf_counter() - start)
