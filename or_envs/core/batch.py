@@ -74,8 +74,13 @@ class Batch:
         self.rngs: list[np.random.Generator] = []
         self.steps = np.zeros(num, dtype=np.int64)
         self.done = np.ones(num, dtype=np.bool_)
-        self._time_limit = problem.max_steps if problem.ends == "truncated" else None
-        self._no = np.zeros(num, dtype=np.bool_)
+        self.any_done = True
+        self._time_limit = problem.max_steps if problem.ends == "truncated" else 0
+        self._none = np.zeros(num, dtype=np.bool_)
+        # Imported here, because "import or_envs" must stay light.
+        from or_envs.core import kernels
+
+        self._advance = kernels.advance
 
     def reset(
         self, rows: np.ndarray | None = None, options: Mapping[str, Any] | None = None
@@ -101,6 +106,7 @@ class Batch:
                 self.exogenous = self.exogenous.replace_rows(rows, exogenous)
         self.steps[rows] = 0
         self.done[rows] = False
+        self.any_done = bool(self.done.any())
 
     def _sample(
         self, rngs: Sequence[np.random.Generator], options: Mapping[str, Any]
@@ -143,7 +149,7 @@ class Batch:
         gymnasium.error.ResetNeeded
             If an episode in the batch is over.
         """
-        if self.done.any():
+        if self.any_done:
             row = int(self.done.argmax())
             raise ResetNeeded(f"step: the episode of environment {row} is over; call reset first")
         problem, instance, state = self.problem, self.instance, self.state
@@ -165,7 +171,6 @@ class Batch:
         if self.exogenous is not None:
             exogenous = problem.exogenous_at(self.exogenous, self.steps)
         next_state, outcome_reward, terminated = problem.transition(instance, post_state, exogenous)
-        self.steps += 1
         if kept is not None:  # these rows stay where they are
             rows = np.flatnonzero(kept)
             old = state.rows(rows)
@@ -178,14 +183,10 @@ class Batch:
                 penalty = problem.worst_completion(instance, state)
                 decision_reward = np.where(invalid, penalty, decision_reward)
                 terminated = terminated | invalid
-            if frozen is not None:
-                self.steps[frozen] -= 1
         self.state = next_state
-        if self._time_limit is None:
-            truncated = self._no
-        else:
-            truncated = (self.steps >= self._time_limit) & ~terminated
-        self.done = terminated | truncated
+        self.steps, truncated, self.done, self.any_done = self._advance(
+            self.steps, self._none if frozen is None else frozen, terminated, self._time_limit
+        )
         return Step(
             decision_reward + outcome_reward,
             terminated,

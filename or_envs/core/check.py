@@ -148,7 +148,7 @@ def _check_dynamics(problem: AnyProblem, instance: Any, exogenous: Any, seed: in
             )
             full = np.broadcast_to(mask, (BATCH, columns))
             for part in np.split(full, checker.offsets[1:].tolist(), axis=1):
-                _require(part.any(axis=1)[running].all(), f"action_mask at step {step}: all false")
+                _require(part[running].any(axis=1).all(), f"action_mask at step {step}: all false")
             mask = full | ~running[:, None]
         action = checker.sample(mask, BATCH, rng)
         actions.append(action)

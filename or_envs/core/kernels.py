@@ -30,3 +30,23 @@ def masked(mask, actions, offsets):
                 illegal[row] = True
                 found = True
     return illegal, found
+
+
+@numba.njit(cache=True)
+def advance(steps, frozen, terminated, limit):
+    """Count a step in every row that is not frozen; a row is cut at ``limit`` if that is > 0.
+
+    Returns the new counts, which rows are truncated, which are over, and whether any is.
+    """
+    rows = steps.shape[0]
+    counts = steps.copy()
+    truncated = np.zeros(rows, np.bool_)
+    over = np.zeros(rows, np.bool_)
+    found = False
+    for row in range(rows):
+        if not frozen[row]:
+            counts[row] += 1
+        truncated[row] = limit > 0 and counts[row] >= limit and not terminated[row]
+        over[row] = terminated[row] or truncated[row]
+        found |= over[row]
+    return counts, truncated, over, found

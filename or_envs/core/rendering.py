@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import importlib.util
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -60,12 +61,8 @@ class Recorder:
             )
         if problem.drawing is None:
             raise ValueError(f"render_mode: {type(problem).__name__} has no drawing")
-        try:
-            from matplotlib.figure import Figure
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                "rendering needs matplotlib: pip install 'or-envs[plot]'"
-            ) from error
+        if importlib.util.find_spec("matplotlib") is None:
+            raise ModuleNotFoundError("rendering needs matplotlib: pip install 'or-envs[plot]'")
         module, _, name = problem.drawing.partition(":")
         self._fill: Callable[[Figure, Episode], None] = getattr(
             importlib.import_module(module), name

@@ -124,7 +124,7 @@ class VectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         """Play one step in every row."""
         batch = self.batch
         restarted = None
-        if self.autoreset_mode is AutoresetMode.NEXT_STEP and batch.done.any():
+        if self.autoreset_mode is AutoresetMode.NEXT_STEP and batch.any_done:
             # The action of a finished row is ignored: its step is the reset.
             restarted = batch.done.copy()
             batch.reset(None if restarted.all() else np.flatnonzero(restarted))
@@ -142,9 +142,8 @@ class VectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
                 reasons[row] = self.problem.explain_invalid(given[row])
             self._inform(infos, "invalid_action", reasons, step.invalid)
         observation = batch.observe(batch.state)
-        done = batch.done
-        if self.autoreset_mode is AutoresetMode.SAME_STEP and done.any():
-            over = done.copy()
+        if self.autoreset_mode is AutoresetMode.SAME_STEP and batch.any_done:
+            over = batch.done.copy()
             rows = np.flatnonzero(over)
             finals = np.full(self.num_envs, None, dtype=object)
             for row in rows:
@@ -157,7 +156,7 @@ class VectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             infos["_final_info"] = over
             batch.reset(None if over.all() else rows)
             observation = batch.observe(batch.state)
-        return observation, step.reward, step.terminated, step.truncated.copy(), infos
+        return observation, step.reward, step.terminated, step.truncated, infos
 
     @staticmethod
     def _inform(infos: dict[str, Any], key: str, value: Any, rows: np.ndarray) -> None:

@@ -23,7 +23,7 @@ def draw(figure: Figure, episode: Episode) -> None:
     n_items = instance.max_inventory.shape[1]
     n_machines = state.setup.shape[1]
     period = len(episode.actions)
-    grid = figure.add_gridspec(2, 2, height_ratios=[1.3, 1], width_ratios=[3, 1])
+    grid = figure.add_gridspec(2, 2, height_ratios=[1.1, 1], width_ratios=[3, 1])
     colours = matplotlib.colormaps["tab20"](np.arange(n_items) % 20)
 
     stock = figure.add_subplot(grid[0, :])
@@ -43,14 +43,14 @@ def draw(figure: Figure, episode: Episode) -> None:
             color="0.35",
         )
     stock.set(
-        title=f"period {period}: stock (number above: lost-sales cost per unit)",
         xlabel="item",
         ylabel="units",
         xlim=(0.4, n_items + 0.6),
         ylim=(0, 1.12 * instance.max_inventory[0].max()),
     )
+    stock.set_title(f"period {period}: stock (number above: lost-sales cost)", loc="left")
     stock.set_xticks(items)
-    stock.legend(loc="upper right", fontsize=8, framealpha=0.9)
+    stock.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, fontsize=8, frameon=False)
 
     machines = figure.add_subplot(grid[1, 0])
     first = max(0, period - WINDOW)
@@ -78,6 +78,7 @@ def draw(figure: Figure, episode: Episode) -> None:
         ylim=(n_machines + 0.6, 0.4),
     )
     machines.set_yticks(np.arange(1, n_machines + 1))
+    machines.tick_params(axis="y", labelsize=7)
 
     costs = figure.add_subplot(grid[1, 1])
     setup = -episode.decision_rewards[-1] if period else 0.0
