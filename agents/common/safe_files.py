@@ -129,5 +129,6 @@ class SafeFiles(BaseAlgorithm):
                 {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
             )
         except RuntimeError as error:
-            raise ValueError(f"{path}: the weights do not fit the settings ({error})") from None
+            why = " ".join(str(error).split())
+            raise ValueError(f"{path}: the weights do not fit the settings ({why})") from None
         return model

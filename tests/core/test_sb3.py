@@ -14,7 +14,10 @@ from or_envs.core.sb3 import SB3VecEnv, make_sb3_vec_env
 
 LOT_SIZING = ("or_envs/LotSizing-v0", {"instance": "15x5", "horizon": 6})
 FINITE = ("or_envs/LotSizing-v0", {"instance": "VI-A", "horizon": 4, "finite_horizon": True})
-RANDOM = ("or_envs/LotSizing-v0", {"instance": "random", "n_items": 3, "n_machines": 2})
+RANDOM = (
+    "or_envs/LotSizing-v0",
+    {"instance": "random", "n_items": 3, "n_machines": 2, "horizon": 5},
+)
 TSP = ("or_envs/TSP-v0", {"num_cities": 5})
 PROBLEMS = pytest.mark.parametrize(("env_id", "kwargs"), [LOT_SIZING, FINITE, TSP])
 
