@@ -90,6 +90,7 @@ def cells_of(suite: SuiteConfig) -> list[Cell]:
                     contestant.name,
                     resolved,
                     contestant.sees_future,
+                    contestant.time_limit,
                     seed,
                 )
                 cells.append(
@@ -102,7 +103,7 @@ def cells_of(suite: SuiteConfig) -> list[Cell]:
                         seed,
                         suite.first_episode_seed,
                         episodes,
-                        suite.time_limit,
+                        suite.cell_time_limit,
                         fingerprint,
                     )
                 )
@@ -145,7 +146,9 @@ def run_cell(cell: Cell, work: Path) -> Record:
         if is_solver(contestant):
             kind = "solver"
         data = or_envs.sample(problem, cell.first_episode_seed, cell.episodes)
-        evaluation = evaluate(problem, contestant, *data, cell.contestant.sees_future)
+        evaluation = evaluate(
+            problem, contestant, *data, cell.contestant.sees_future, cell.contestant.time_limit
+        )
         if evaluation.costs is None and evaluation.bounds is None:
             raise ValueError(f"neither plans nor bounds for all episodes: {evaluation.detail}")
     except Exception as error:

@@ -92,6 +92,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub = subparsers.add_parser("evaluate", help="mean cost of a contestant")
     _add_player(sub)
     sub.add_argument("--episodes", type=_at_least(1), default=100)
+    sub.add_argument("--time-limit", type=float, metavar="S", help="of a solver, per episode")
     sub.add_argument("--seed", type=_at_least(0), default=0, help="seed of the first episode")
     sub.set_defaults(run=commands.evaluate)
 

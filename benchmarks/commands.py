@@ -108,7 +108,7 @@ def evaluate(options: argparse.Namespace) -> None:
     player = load_player(options.contestant, options.algo, problem, seed=0)
     data = or_envs.sample(problem, options.seed, options.episodes)
     try:
-        result = play(problem, player, *data, options.sees_future)
+        result = play(problem, player, *data, options.sees_future, options.time_limit)
     except (gym.error.InvalidAction, ValueError) as error:
         raise UserError(f"contestant: {options.contestant}: {error}") from error
     for what, values in (("cost", result.costs), ("lower bound", result.bounds)):
@@ -136,6 +136,8 @@ def leaderboard(options: argparse.Namespace) -> None:
 
     suite = load_suite(options.suite)
     console = Console()
+    if not console.is_terminal:  # a file has no width to respect
+        console = Console(width=140)
     records = run_suite(suite, options.results, options.workers, console)
     write_reports(build_tables(records), records, options.results / suite.name, console)
 

@@ -28,7 +28,7 @@ class ContestantConfig:
         An agent ("pdppo"), a baseline ("lot_sizing/greedy") or an own one ("module:factory", where
         ``factory(problem, seed, **settings)`` returns a rule or a solver).
     label
-        Name in the table (default: ``name``); two contestants of a problem never share one.
+        Name in the table (default: ``name`` after its slash); unique within a problem.
     settings
         Arguments of the baseline, or hyper-parameters of the agent that differ from its file.
     seeds
@@ -40,6 +40,8 @@ class ContestantConfig:
         Training budget of an agent (default: its hyper-parameter file's).
     sees_future
         Whether a solver is given the exogenous trace. Such rows are never ranked.
+    time_limit
+        Seconds that a solver may take per episode (default: as long as it wants).
     """
 
     name: str
@@ -49,6 +51,7 @@ class ContestantConfig:
     episodes: int | None = None
     timesteps: int | None = None
     sees_future: bool = False
+    time_limit: float | None = None
 
     def __post_init__(self) -> None:
         _require(bool(self.name), "name", "the name of a contestant", self.name)
@@ -61,8 +64,11 @@ class ContestantConfig:
         )
         _require(self.episodes is None or self.episodes >= 1, "episodes", ">= 1", self.episodes)
         _require(self.timesteps is None or self.timesteps >= 1, "timesteps", ">= 1", self.timesteps)
+        _require(
+            self.time_limit is None or self.time_limit > 0, "time_limit", "> 0", self.time_limit
+        )
         if not self.label:
-            object.__setattr__(self, "label", self.name)
+            object.__setattr__(self, "label", self.name.rpartition("/")[2])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,21 +121,22 @@ class SuiteConfig:
     first_episode_seed
         Episode k of every problem has the seed ``first_episode_seed + k``; far from the small
         seeds that training and tuning use.
-    time_limit
+    cell_time_limit
         Seconds that a cell may take before it is stopped and counts as failed.
     """
 
     problems: tuple[ProblemConfig, ...]
     name: str
     first_episode_seed: int = 1_000_000
-    time_limit: float = 3600.0
+    cell_time_limit: float = 3600.0
 
     def __post_init__(self) -> None:
         _require(len(self.problems) > 0, "problems", "at least one", [])
         _require(
             self.first_episode_seed >= 0, "first_episode_seed", ">= 0", self.first_episode_seed
         )
-        _require(self.time_limit > 0, "time_limit", "a number of seconds > 0", self.time_limit)
+        limit = self.cell_time_limit
+        _require(limit > 0, "cell_time_limit", "a number of seconds > 0", limit)
 
 
 def shipped() -> dict[str, Path]:

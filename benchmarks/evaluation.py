@@ -51,6 +51,7 @@ def evaluate(
     instance: Any,
     exogenous: Any = None,
     sees_future: bool = False,
+    time_limit: float | None = None,
 ) -> Evaluation:
     """Play every episode of a batch.
 
@@ -62,6 +63,8 @@ def evaluate(
         Batches of E instances and traces.
     sees_future
         Whether a solver is given the trace; the replay of its plan always has it.
+    time_limit
+        Seconds that a solver may take per episode.
 
     Raises
     ------
@@ -75,7 +78,7 @@ def evaluate(
     if sees_future and (exogenous is None or not is_solver(contestant)):
         raise ValueError("sees_future: only solvers of stochastic problems can be given the future")
     if is_solver(contestant):
-        return _evaluate_solver(problem, contestant, instance, exogenous, sees_future)
+        return _evaluate_solver(problem, contestant, instance, exogenous, sees_future, time_limit)
     return _evaluate_rule(problem, contestant, instance, exogenous)
 
 
@@ -101,7 +104,12 @@ def _evaluate_rule(problem: AnyProblem, rule: Rule, instance: Any, exogenous: An
 
 
 def _evaluate_solver(
-    problem: AnyProblem, solver: Any, instance: Any, exogenous: Any, sees_future: bool
+    problem: AnyProblem,
+    solver: Any,
+    instance: Any,
+    exogenous: Any,
+    sees_future: bool,
+    time_limit: float | None,
 ) -> Evaluation:
     from baselines.common.solution import check_replay
 
@@ -114,7 +122,7 @@ def _evaluate_solver(
     for row in range(num):
         one, trace = _rows(instance, exogenous, np.array([row]))
         start = time.perf_counter()
-        solution = solver.solve(one, trace if sees_future else None)
+        solution = solver.solve(one, trace if sees_future else None, time_limit=time_limit)
         seconds += time.perf_counter() - start
         statuses[solution.status] += 1
         decisions += problem.max_steps if solution.actions is None else len(solution.actions)

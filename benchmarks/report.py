@@ -28,10 +28,9 @@ _HEADERS = (
     "train s",
     "decision ms",
     "seeds x episodes",
-    "sees future",
     "status",
 )
-_NUMERIC = ("#", "cost", "95 % interval", "gap", "train s", "decision ms", "seeds x episodes")
+_TEXT = ("contestant", "kind", "status")
 
 
 def write_reports(
@@ -66,9 +65,7 @@ def to_markdown(tables: Sequence[Table]) -> str:
     for table in tables:
         lines += [f"## {_title(table)}", "", f"Gap relative to {_reference(table)}.", ""]
         lines.append(f"| {' | '.join(_HEADERS)} |")
-        lines.append(
-            "|" + "|".join("--:" if name in _NUMERIC else ":--" for name in _HEADERS) + "|"
-        )
+        lines.append("|" + "|".join(":--" if name in _TEXT else "--:" for name in _HEADERS) + "|")
         for cells in _lines(table):
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
         lines.append("")
@@ -135,7 +132,7 @@ def _html_section(table: Table) -> list[str]:
 
 
 def _class(name: str) -> str:
-    return ' class="number"' if name in _NUMERIC else ""
+    return "" if name in _TEXT else ' class="number"'
 
 
 def _html_footer(records: Sequence[Record]) -> str:
@@ -156,15 +153,26 @@ def _print(table: Table, console: Console) -> None:
         title=_title(table), caption=f"gap relative to {_reference(table)}", title_justify="left"
     )
     for name in _HEADERS:
-        grid.add_column(name, justify="right" if name in _NUMERIC else "left", overflow="fold")
-    before = True
+        if name in _TEXT:
+            grid.add_column(name, overflow="fold")
+        else:
+            grid.add_column(name, justify="right", no_wrap=name != "seeds x episodes")
+    ranked = True
     for row, cells in zip(table.rows, _lines(table), strict=True):
-        if before and not row.ranked:
+        if ranked and not row.ranked:
             grid.add_section()
-        before = row.ranked
-        style = "red" if row.objective is None else "" if row.ranked else "dim"
-        grid.add_row(*(Text(cell) for cell in cells), style=style)
+        ranked = row.ranked
+        failed = row.objective is None
+        # Reasons are long; they follow below the table.
+        shown = (*cells[:-1], "failed") if failed else cells
+        grid.add_row(
+            *(Text(cell) for cell in shown), style="red" if failed else "" if ranked else "dim"
+        )
     console.print(grid)
+    for row in table.rows:
+        if row.objective is None:
+            line = Text(f"{row.contestant}: {row.status}", style="red")
+            console.print(line, soft_wrap=True)
     for warning in table.warnings:
         console.print(Text(f"warning: {warning}", style="yellow"), soft_wrap=True)
 
@@ -194,14 +202,13 @@ def _cells(row: Row, rank: str) -> tuple[str, ...]:
     return (
         rank,
         row.contestant,
-        row.kind,
+        f"{row.kind}, sees future" if row.sees_future else row.kind,
         _number(row.objective),
         interval,
         "" if row.gap_percent is None else f"{row.gap_percent:.1f} %",
         "" if row.train_seconds is None else f"{row.train_seconds:.1f}",
-        "" if row.decision_ms is None else f"{row.decision_ms:.3f}",
+        "" if row.decision_ms is None else f"{row.decision_ms:.3g}",
         f"{row.seeds} x {row.episodes}",
-        "yes" if row.sees_future else "no",
         row.status,
     )
 

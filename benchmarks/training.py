@@ -41,7 +41,7 @@ def train(
     UserError
         If the algorithm does not take a hyper-parameter, or does not suit the environment.
     """
-    from agents.common.checkpoint import CheckpointCallback, resume
+    from agents.common.checkpoint import learn_resumable
     from agents.registration import agent_class
     from benchmarks.curve import TrainingCurve
     from or_envs.core.sb3 import make_sb3_vec_env
@@ -67,15 +67,7 @@ def train(
     except (ValueError, AssertionError) as error:
         raise UserError(f"algo: {algorithm} on {env_id}: {error}") from error
     checkpoint = folder / "checkpoint.safetensors"
-    done = 0
-    if checkpoint.is_file():
-        resume(model, checkpoint)
-        done = model.num_timesteps
-    model.learn(
-        hyperparameters.n_timesteps - done,
-        callback=[curve, CheckpointCallback(checkpoint)],
-        reset_num_timesteps=done == 0,
-    )
+    learn_resumable(model, hyperparameters.n_timesteps, checkpoint, callback=curve)
     model.save(folder / MODEL)
     checkpoint.unlink(missing_ok=True)
     save_curve(curve.points, f"{algorithm} on {env_id}, seed {seed}", folder / "curve.png")
