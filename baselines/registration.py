@@ -18,7 +18,7 @@ TABLE = {
     "lot_sizing/greedy": "baselines.lot_sizing.tuning:tune",
     "lot_sizing/genetic": "baselines.lot_sizing.genetic:evolve",
     "lot_sizing/rolling_horizon": "baselines.lot_sizing.rolling_horizon:RollingHorizonMean",
-    "lot_sizing/dynamic_programming": "baselines.lot_sizing.dynamic_programming:dynamic_programming",
+    "lot_sizing/dynamic_programming": "baselines.lot_sizing.dynamic_programming:optimal_policy",
     "lot_sizing/optimal_value": "baselines.lot_sizing.dynamic_programming:OptimalValue",
     "lot_sizing/perfect_information": "baselines.lot_sizing.milp:PerfectInformation",
     "routing/random": "baselines.common.random_rule:RandomRule",

@@ -45,12 +45,14 @@ class ExactDP:
     def __init__(self, problem: LotSizing, instance: LotSizingInstance) -> None:
         self.problem = problem
         self.instance = instance
+        self._checker = ActionChecker(problem)
+        choices = self._checker.sizes
         # One number per item and machine: how many values its part of the state takes.
         caps = instance.max_inventory[0].astype(np.int64)
-        self._shape = (*(caps + 1).tolist(), *(problem.action_space.nvec.tolist()))
+        self._shape = (*(caps + 1).tolist(), *choices.tolist())
         law = instance.demand_probability[0]
         support = [np.flatnonzero(item) for item in law]
-        pairs = float(np.prod(self._shape, dtype=float) * np.prod(problem.action_space.nvec * 1.0))
+        pairs = float(np.prod(self._shape, dtype=float) * np.prod(choices * 1.0))
         transitions = pairs * float(np.prod([len(units) * 1.0 for units in support]))
         if pairs > MAX_PAIRS or transitions > MAX_TRANSITIONS:
             raise ValueError(
@@ -62,7 +64,7 @@ class ExactDP:
             if (values != np.floor(values)).any():
                 raise ValueError(f"instance: {name}: exact dynamic programming needs whole units")
         self.states = self._all_states()
-        self.actions = np.array(list(itertools.product(*map(range, problem.action_space.nvec))))
+        self.actions = np.array(list(itertools.product(*map(range, choices))))
         self._decide()
         self._expect(support, law)
 
@@ -79,12 +81,11 @@ class ExactDP:
         """Decision cost (S, A), inf where masked, and post-decision state of every pair."""
         problem, instance, states = self.problem, self.instance, self.states
         mask = problem.action_mask(instance, states)
-        checker = ActionChecker(problem)
         costs, post_states = [], []
         for action in self.actions:
             played = np.broadcast_to(action, states.setup.shape).copy()
             post, reward = problem.post_decision(instance, states, played)
-            illegal = checker.masked(mask, played)
+            illegal = self._checker.masked(mask, played)
             costs.append(-reward if illegal is None else np.where(illegal, np.inf, -reward))
             post_states.append(np.concatenate([post.inventory, post.setup], axis=1))
         self._decision_cost = np.stack(costs, axis=1)
@@ -196,7 +197,7 @@ class OptimalPolicy:
         return costs
 
 
-def dynamic_programming(problem: LotSizing, seed: int = 0) -> OptimalPolicy:
+def optimal_policy(problem: LotSizing, seed: int = 0) -> OptimalPolicy:
     """Return the rule that is optimal for the problem's horizon; nothing in it is random.
 
     Raises
@@ -222,7 +223,7 @@ class OptimalValue:
 
     def __init__(self, problem: LotSizing, seed: int = 0) -> None:
         self.problem = problem
-        self._policy = dynamic_programming(problem, seed)
+        self._policy = optimal_policy(problem, seed)
 
     def solve(
         self,

@@ -9,13 +9,11 @@ thousands of episodes takes seconds instead of minutes.
 # mypy: disable-error-code="no-untyped-def"
 from __future__ import annotations
 
-import functools
-
 import numba
 import numpy as np
 
 
-@functools.partial(numba.njit, cache=True, error_model="numpy")
+@numba.njit(cache=True, error_model="numpy")
 def greedy_cover(
     production,
     setup_cost,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from baselines.lot_sizing.milp import LotSizingModel, greedy_plan, same_data
-from or_envs.core import generators
 from or_envs.lot_sizing.instances import LotSizingInstance
 from or_envs.lot_sizing.problem import LotSizing, LotSizingState
 
@@ -47,7 +46,7 @@ class RollingHorizonMean:
         end_cover: float = 1.0,
         time_limit: float = 1.0,
         mip_rel_gap: float = 0.02,
-        variant="exact",
+        variant: str = "exact",
     ) -> None:
         if horizon < 1:
             raise ValueError(f"horizon: expected an integer >= 1, got {horizon!r}")

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from baselines.common.solution import Solution
+from baselines.common.training import FIRST_TRAINING_SEED, training_episodes
+from baselines.registration import TABLE, make
+from or_envs.core import sample, simulate
+from or_envs.lot_sizing.problem import LotSizing
+from or_envs.routing.tsp import TSP
+
+QUICK = {
+    "lot_sizing/greedy": {"num_episodes": 3},
+    "lot_sizing/genetic": {"population": 4, "generations": 2, "num_episodes": 3},
+    "lot_sizing/rolling_horizon": {"horizon": 2},
+    "routing/genetic": {"population": 10, "generations": 3},
+}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_every_baseline_plays_or_solves(name: str) -> None:
+    problem = LotSizing("VI-A", horizon=4) if name.startswith("lot_sizing/") else TSP(6)
+    instance, exogenous = sample(problem, 0, 1)
+    contestant = make(name, problem, 0, **QUICK.get(name, {}))
+    if hasattr(contestant, "solve"):
+        solution = contestant.solve(instance, exogenous, time_limit=5.0)
+        assert isinstance(solution, Solution)
+        assert np.isfinite(solution.objective)
+    else:
+        rollout = simulate(problem, contestant, instance, exogenous)
+        assert np.isfinite(rollout.total_reward).all()
+
+
+@pytest.mark.parametrize("name", ["lot_sizing/greedy", "lot_sizing/genetic"])
+def test_tuned_rules_tell_their_settings(name: str) -> None:
+    rule = make(name, LotSizing("VI-A", horizon=4), 1, **QUICK[name])
+    assert set(rule.settings) == {"cover", "setup_weight", "stay_bonus"}
+    assert all(isinstance(value, float) for value in rule.settings.values())
+
+
+def test_unknown_names_list_the_known() -> None:
+    with pytest.raises(ValueError, match="lot_sizing/idle") as error:
+        make("lot_sizing/nothing", LotSizing("VI-A"))
+    assert "routing/fast_tsp" in str(error.value)
+    assert "'lot_sizing/nothing'" in str(error.value)
+
+
+def test_the_table_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, baselines.registration as r, or_envs.lot_sizing.problem as p;"
+        "r.make('lot_sizing/idle', p.LotSizing('VI-A'));"
+        "print([m for m in ('pyomo', 'highspy', 'pymoo', 'fast_tsp', 'torch', 'agents')"
+        " if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_random_rules_are_seeded_and_legal() -> None:
+    problem = LotSizing("15x5", horizon=20)
+    instance, demand = sample(problem, 0, 50)
+
+    def actions(seed: int) -> np.ndarray:
+        return simulate(problem, make("lot_sizing/random", problem, seed), instance, demand).actions
+
+    assert np.array_equal(actions(1), actions(1))  # simulate would raise on a masked action
+    assert not np.array_equal(actions(1), actions(2))
+    allowed = 1 + (instance.production[0] > 0).sum(axis=1)
+    idle = (actions(1) == 0).mean(axis=(0, 1))
+    assert idle == pytest.approx(1 / allowed, abs=0.05)
+
+
+def test_training_episodes_are_apart_from_evaluation_and_from_each_other() -> None:
+    problem = LotSizing("VI-A", horizon=5)
+    first, _ = training_episodes(problem, 0, 3)
+    same, _ = sample(problem, FIRST_TRAINING_SEED, 3)
+    assert np.array_equal(first.initial_inventory, same.initial_inventory)
+    _, demand = training_episodes(problem, 0, 50)
+    _, other = training_episodes(problem, 1, 50)
+    rows = {row.tobytes() for row in np.concatenate([demand.demand, other.demand])}
+    assert len(rows) > 90
+    with pytest.raises(ValueError, match="num"):
+        training_episodes(problem, 0, 2_000_000)
