@@ -1,0 +1,134 @@
+import pytest
+import yaml
+
+from benchmarks import hyperparameters
+from benchmarks.cells import cells_of
+from benchmarks.config import load_suite, shipped
+from benchmarks.errors import UserError
+
+from .helpers import fake, write_suite
+
+
+def _load(tmp_path, change):
+    data = yaml.safe_load(write_suite(tmp_path, fake("idle")).read_text())
+    change(data)
+    path = tmp_path / "changed.yml"
+    path.write_text(yaml.safe_dump(data))
+    return load_suite(str(path))
+
+
+def _contestant(**fields):
+    return lambda data: data["problems"][0]["contestants"][0].update(fields)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: data.pop("problems"), "changed.yml: field 'problems' is missing"),
+        (lambda data: data.update(problems=3), "changed.yml: problems: expected a list, got 3"),
+        (lambda data: data.update(problems=[]), "problems: expected at least one"),
+        (lambda data: data.update(color="red"), "unknown field 'color'; allowed are problems,"),
+        (lambda data: data.update(cell_time_limit=0), "cell_time_limit: expected a number"),
+        (
+            lambda data: data["problems"][0].update(episodes=0),
+            r"problems\[0\]: episodes: expected an integer >= 1, got 0",
+        ),
+        (
+            lambda data: data["problems"][0].update(episodes=True),
+            r"problems\[0\]: episodes: expected an integer, got True",
+        ),
+        (
+            lambda data: data["problems"][0]["contestants"].append(fake("idle")),
+            "contestants: expected a label of its own for each, got 'idle'",
+        ),
+        (
+            _contestant(episodes="many"),
+            r"problems\[0\]: contestants\[0\]: episodes: expected an integer, got 'many'",
+        ),
+        (_contestant(episodes=5), "episodes: expected at most the problem's 4, got 5"),
+        (_contestant(seeds=[1, 1]), r"seeds: expected distinct integers >= 0, got \[1, 1\]"),
+        (_contestant(seeds=[]), "seeds: expected distinct"),
+        (_contestant(settings=[1]), "settings: expected a mapping"),
+        (_contestant(sees_future="yes"), "sees_future: expected true or false, got 'yes'"),
+        (_contestant(time_limit=-1), "time_limit: expected > 0, got -1"),
+    ],
+)
+def test_errors_name_file_field_value_and_what_is_allowed(tmp_path, change, message):
+    with pytest.raises(UserError, match=message):
+        _load(tmp_path, change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda data: data["problems"][0].update(env_id="or_envs/Chess-v0"),
+            r"problems\[0\]: env: unknown id 'or_envs/Chess-v0'; allowed are .*or_envs/TSP-v0",
+        ),
+        (
+            lambda data: data["problems"][0].update(env_kwargs={"size": 3}),
+            "no option 'size'; allowed are instance, n_items",
+        ),
+        (
+            lambda data: data["problems"][0].update(env_kwargs={"instance": "99x9"}),
+            "instance: expected one of 15x5",
+        ),
+        (_contestant(name="lot_sizing/magic"), r"contestants\[0\]: unknown contestant 'lot_siz"),
+        (_contestant(timesteps=10), "timesteps: allowed only for agents"),
+    ],
+)
+def test_names_are_checked_before_anything_runs(tmp_path, change, message):
+    with pytest.raises(UserError, match=message):
+        cells_of(_load(tmp_path, change))
+
+
+def test_unknown_suite_and_damaged_yaml(tmp_path):
+    with pytest.raises(UserError, match=r"suite: expected one of .*smoke.* got 'nosuch'"):
+        load_suite("nosuch")
+    path = tmp_path / "broken.yml"
+    path.write_text("problems: [\n  {a: 1")
+    with pytest.raises(UserError, match=r"broken.yml: not YAML at line 2"):
+        load_suite(str(path))
+
+
+def test_shipped_suites_are_valid():
+    assert {"smoke", "tiny"} <= shipped().keys()
+    for name in shipped():
+        assert cells_of(load_suite(name))
+
+
+def test_the_hash_depends_on_what_decides_the_result_and_on_nothing_else(tmp_path):
+    def digest(change):
+        (cell,) = cells_of(_load(tmp_path, change))
+        return cell.hash
+
+    same = digest(lambda data: None)
+    assert digest(_contestant(label="other name")) == same
+    assert digest(lambda data: data.update(cell_time_limit=9)) == same
+    changes = [
+        _contestant(settings={"a": 1}),
+        _contestant(seeds=[1]),
+        _contestant(episodes=3),
+        _contestant(sees_future=True),
+        lambda data: data.update(first_episode_seed=5),
+        lambda data: data["problems"][0]["env_kwargs"].update(instance="VI-B"),
+        lambda data: data["problems"][0]["env_kwargs"].update(finite_horizon=True),
+    ]
+    hashes = {digest(change) for change in changes}
+    assert len(hashes) == len(changes)
+    assert same not in hashes
+
+
+def test_hyperparameters_of_an_id_override_the_default_and_are_overridden():
+    default = hyperparameters.load("ppo", "or_envs/Other-v0", {})
+    own = hyperparameters.load("ppo", "or_envs/LotSizing-v0", {"gamma": 0.5, "n_envs": 3})
+    assert (default.reward_scale, own.reward_scale) == (1.0, 0.01)
+    assert own.algorithm["gamma"] == 0.5
+    assert own.n_envs == 3
+    with pytest.raises(UserError, match="algo: unknown 'sarsa'; allowed are pdppo, ppo, ppo_mask"):
+        hyperparameters.load("sarsa", "or_envs/TSP-v0", {})
+    with pytest.raises(UserError, match="n_envs: expected an integer >= 1, got 0"):
+        hyperparameters.load("ppo", "or_envs/TSP-v0", {"n_envs": 0})
+    code = {"policy_kwargs": {"activation_fn": "__import__('os').getcwd()"}}
+    with pytest.raises(UserError, match="activation_fn: expected one of elu"):
+        hyperparameters.load("ppo", "or_envs/TSP-v0", code).arguments()

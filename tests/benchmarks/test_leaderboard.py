@@ -1,0 +1,154 @@
+import csv
+import dataclasses
+import io
+import re
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from benchmarks.cells import cells_of, failed_record
+from benchmarks.config import load_suite
+from benchmarks.leaderboard import build_tables
+from benchmarks.report import to_csv, to_html, to_markdown, write_reports
+
+from .helpers import fake, run, write_suite
+
+COLUMNS = (
+    "suite,env_id,instance,contestant,kind,objective,ci_low,ci_high,gap_percent,reference,"
+    "train_seconds,decision_ms,seeds,episodes,sees_future,status"
+)
+
+
+@pytest.fixture
+def make(tmp_path):
+    (cell,) = cells_of(load_suite(str(write_suite(tmp_path, fake("idle")))))
+    blank = dataclasses.replace(failed_record(cell, ""), status="ok")
+
+    def record(contestant, costs=None, bounds=None, **fields):
+        fields = {"contestant": contestant, "costs": costs, "bounds": bounds, **fields}
+        return dataclasses.replace(blank, **fields)
+
+    return record
+
+
+def _table(*records):
+    (table,) = build_tables(records)
+    return table, {row.contestant: row for row in table.rows}
+
+
+def test_gap_is_paired_with_the_episodes_of_the_bound(make):
+    table, rows = _table(
+        make("greedy", [12.0, 14.0, 100.0]),
+        make("oracle", [11.0, 11.0], [10.0, 10.0], kind="solver", sees_future=True),
+    )
+    assert rows["greedy"].objective == 42.0
+    assert rows["greedy"].gap_percent == pytest.approx(30.0)
+    assert rows["greedy"].reference == "oracle (dual bound), first 2 episodes"
+    assert rows["oracle"].gap_percent == pytest.approx(10.0)
+    assert rows["oracle"].kind == "solver"
+    bound = rows["oracle (dual bound)"]
+    assert (bound.kind, bound.objective, bound.gap_percent) == ("bound", 10.0, 0.0)
+    assert [row.ranked for row in table.rows] == [True, False, False]
+
+
+def test_the_highest_bound_counts_and_one_in_expectation_before_one_per_trace(make):
+    greedy = make("greedy", [12.0, 12.0])
+    weak = make("weak", None, [6.0, 6.0], kind="solver", sees_future=True)
+    # Best on average, but not on the episodes that all bounds cover.
+    long = make("long", None, [5.0, 90.0], kind="solver", sees_future=True)
+    short = make("short", None, [8.0], kind="solver", sees_future=True)
+    expected = make("expected", None, [7.0, 7.0], kind="solver")
+    _, rows = _table(greedy, weak, long, short)
+    assert rows["greedy"].reference.startswith("short")
+    _, rows = _table(greedy, weak, long, short, expected)
+    assert rows["greedy"].reference == "expected"
+
+
+def test_without_a_bound_the_best_contestant_is_the_reference(make):
+    _, rows = _table(
+        make("slow", [1.0]),
+        make("good", [10.0, 10.0]),
+        make("bad", [15.0, 15.0]),
+        make("oracle", [2.0, 2.0], kind="solver", sees_future=True),
+    )
+    assert rows["bad"].reference == "good"
+    assert rows["bad"].gap_percent == pytest.approx(50.0)
+    assert rows["slow"].gap_percent == pytest.approx(-90.0)
+
+
+def test_rows_are_sorted_and_future_bounds_and_failures_are_apart(make):
+    table, _ = _table(
+        make("failed", status="failed", reason="why"),
+        make("bound", None, [0.5, 0.5], kind="solver"),
+        make("oracle", [1.0, 1.0], kind="solver", sees_future=True),
+        make("second", [3.0, 3.0]),
+        make("first", [2.0, 2.0]),
+    )
+    names = [row.contestant for row in table.rows]
+    assert names == ["first", "second", "oracle", "bound", "failed"]
+    assert [row.ranked for row in table.rows] == [True, True, False, False, False]
+
+
+def test_one_failed_seed_fails_the_row(make):
+    _, rows = _table(
+        make("agent", [1.0, 2.0], learned=True),
+        make("agent", seed=1, learned=True, status="failed", reason="diverged"),
+    )
+    assert rows["agent"].objective is None
+    assert rows["agent"].status == "failed: seed 1: diverged"
+
+
+def test_a_learned_policy_that_loses_is_named(make):
+    greedy = make("greedy", [10.0, 10.0])
+    agents = [make("agent", [11.0, 13.0], learned=True), make("good", [9.0, 9.0], learned=True)]
+    table, _ = _table(greedy, *agents)
+    (warning,) = table.warnings
+    assert "agent costs 20.0 % more than greedy" in warning
+    table, _ = _table(make("oracle", [1.0, 1.0], kind="solver", sees_future=True), *agents)
+    assert table.warnings == ()
+
+
+def test_csv_has_exactly_the_columns(make):
+    tables = build_tables([make("a|b", [1.0, 2.0], train_seconds=1.5), make("c", status="failed")])
+    text = to_csv(tables)
+    assert text.splitlines()[0] == COLUMNS
+    first, failed = csv.DictReader(io.StringIO(text))
+    assert float(first["objective"]) == 1.5
+    assert first["sees_future"] == "no"
+    assert first["train_seconds"] == "1.5"
+    assert failed["objective"] == ""
+    assert "a\\|b" in to_markdown(tables)
+
+
+def test_the_page_is_self_contained_and_escaped(make):
+    records = [make("<b>greedy</b>", [1.0, 2.0]), make("x", status="failed", reason="<script>")]
+    page = to_html(build_tables(records), records)
+    assert "&lt;b&gt;greedy" in page
+    assert "<script" not in page
+    assert 'src="data:image/png;base64,' in page
+    assert not re.search(r"https?:|//[a-z]|@import|url\(", re.sub(r"base64,[^\"]*", "", page))
+    assert 'name="viewport"' in page
+
+
+def test_a_whole_suite_is_written(tmp_path):
+    suite = write_suite(
+        tmp_path,
+        fake("idle"),
+        fake("first_item", seeds=[0, 1]),
+        fake("Planner", sees_future=True, episodes=2),
+        fake("Floor"),
+    )
+    records, table = run(suite, tmp_path)
+    console = Console(record=True, width=140, quiet=True)
+    write_reports([table], records, tmp_path / "tiny", console)
+    rows = {row.contestant: row for row in table.rows}
+    assert rows["Planner"].sees_future
+    assert rows["Planner"].episodes == 2
+    assert rows["Planner"].objective == pytest.approx(np.mean(records[0].costs[:2]))
+    dual = rows["Planner (dual bound)"]
+    assert dual.objective == pytest.approx(rows["Planner"].objective - 1)
+    assert rows["idle"].reference == "Floor"
+    assert rows["first_item"].seeds == 2
+    for end in ("csv", "md", "html"):
+        assert "Planner" in (tmp_path / "tiny" / f"leaderboard.{end}").read_text()

@@ -1,0 +1,32 @@
+import pytest
+
+from benchmarks.throughput import measure, simulated, single, vector
+
+CASES = [
+    ("or_envs/LotSizing-v0", {"instance": "VI-A"}, 100),
+    ("or_envs/TSP-v0", {"num_cities": 6}, 5),
+]
+
+
+@pytest.mark.parametrize(("env_id", "env_kwargs", "steps"), CASES)
+def test_work_counts_its_steps_and_can_be_repeated(env_id, env_kwargs, steps):
+    for draw in (False, True):
+        work = single(env_id, env_kwargs, draw)
+        assert [work(), work()] == [steps, steps]
+        work = vector(env_id, env_kwargs, 3, draw)
+        assert [work(), work()] == [3 * steps, 3 * steps]
+    for on_torch in (False, True):
+        assert simulated(env_id, env_kwargs, 3, on_torch)() == 3 * steps
+
+
+def test_measure_divides_steps_by_time():
+    import time
+
+    def work():
+        time.sleep(0.01)
+        return 10
+
+    found = measure("name", "step", work, seconds=0.05)
+    assert 300 < found.steps_per_second <= 1000
+    # Sleeping takes no processor time: the same figures as on a busy machine.
+    assert found.busy
