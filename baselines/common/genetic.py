@@ -123,6 +123,9 @@ def minimize_permutation(
         sampling=population,
         crossover=OrderCrossover(),
         mutation=InversionMutation(),
+        # Where there are hardly more permutations than individuals, pymoo would search long for
+        # one that it does not have yet.
+        eliminate_duplicates=math.factorial(length) > 100 * budget.population,
     )
     low, high = np.zeros(length), np.full(length, length - 1)
     return _run(algorithm, fitness, low, high, budget, seed, progress)

@@ -94,6 +94,8 @@ class HighsSession:
         updates.check_for_new_or_removed_params = False
         updates.check_for_new_objective = False
         updates.update_constraints = False
+        # Fixing a variable changes its bounds; as a parameter it would rebuild its constraints.
+        updates.treat_fixed_vars_as_params = False
         updates.update_named_expressions = False
         updates.update_objective = False
 

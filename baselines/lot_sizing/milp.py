@@ -37,6 +37,8 @@ class LotSizingModel:
 
     Parameters
     ----------
+    problem
+        The lot-sizing problem.
     instance
         A batch of one; its start state plays no role.
     periods
@@ -54,6 +56,7 @@ class LotSizingModel:
 
     def __init__(
         self,
+        problem: LotSizing,
         instance: LotSizingInstance,
         periods: int,
         variant: Variant = "exact",
@@ -61,13 +64,15 @@ class LotSizingModel:
         mip_rel_gap: float = 0.0,
         seed: int = 0,
     ) -> None:
+        self.problem = problem
         self.instance = instance
         self.periods = periods
+        self.variant = variant
         self.pairs = [(int(m), int(i)) for m, i in np.argwhere(instance.production[0] > 0)]
-        self.model = self._build(variant, end_cover)
+        self.model = self._build(end_cover)
         self._session = HighsSession(self.model, mip_rel_gap, seed)
 
-    def _build(self, variant: Variant, end_cover: float) -> Any:
+    def _build(self, end_cover: float) -> Any:
         pyo = import_pyomo()
         data = self.instance
         p, c, holding, lost, cap = (
@@ -131,7 +136,7 @@ class LotSizingModel:
         def left(b: Any, i: int) -> Any:
             return b.e[i] <= b.s[i, b.T.last()]
 
-        if variant == "exact":
+        if self.variant == "exact":
             # Stock is at most the cap before production, so this is the largest surplus.
             surplus = [sum(p[m][i] for m in makers[i]) for i in items]
             model.f = pyo.Var(model.I, model.T, domain=pyo.Binary)
@@ -148,8 +153,7 @@ class LotSizingModel:
 
     def solve(
         self,
-        inventory: np.ndarray,
-        setup: np.ndarray,
+        state: LotSizingState,
         demand: np.ndarray,
         start: np.ndarray,
         time_limit: float | None = None,
@@ -158,8 +162,8 @@ class LotSizingModel:
 
         Parameters
         ----------
-        inventory, setup
-            Stock (n,) and setups (M,) before the first period.
+        state
+            A batch of one.
         demand
             Units, (periods, n).
         start
@@ -174,13 +178,13 @@ class LotSizingModel:
         tuple
             Items (periods, M), 0 = idle, and the result.
         """
-        model = self.model
+        model, setup = self.model, state.setup[0]
         model.d.store_values(
             {(i, t): value for t, row in enumerate(demand.tolist()) for i, value in enumerate(row)}
         )
-        model.s0.store_values(dict(enumerate(inventory.tolist())))
+        model.s0.store_values(dict(enumerate(state.inventory[0].tolist())))
         model.x0.store_values({(m, i): float(setup[m] == i + 1) for m, i in self.pairs})
-        before = self._complete(start)
+        before = self._complete(state, demand, start)
         result = self._session.solve(time_limit, warm_start=True)
         actions = start
         if result.feasible:
@@ -188,24 +192,45 @@ class LotSizingModel:
             for (m, i, t), x in model.x.items():
                 if x.value > 0.5:
                     actions[t, m] = i + 1
-        after = self._complete(actions)
+        after = self._complete(state, demand, actions)
         return actions, dataclasses.replace(
             result,
             objective=after.objective,
             seconds=before.seconds + result.seconds + after.seconds,
         )
 
-    def _complete(self, actions: np.ndarray) -> MilpResult:
+    def _complete(
+        self, state: LotSizingState, demand: np.ndarray, actions: np.ndarray
+    ) -> MilpResult:
         """Solve for everything but the plan; the cheapest completion is what really happens.
 
         HiGHS accepts x within a tolerance of whole numbers, and where it stops early an incumbent
         may lose sales while there is stock; a completed plan does neither.
         """
-        for (m, i, t), x in self.model.x.items():
+        model = self.model
+        for (m, i, t), x in model.x.items():
             x.fix(int(actions[t, m] == i + 1))
+        if self.variant == "exact":
+            # Known, once x is; left to HiGHS, these binaries take 15 times as long.
+            full = self._full(state, demand, actions)
+            for (i, t), f in model.f.items():
+                f.fix(int(full[t, i]))
         result = self._session.solve()
-        self.model.x.unfix()
+        model.x.unfix()
+        if self.variant == "exact":
+            model.f.unfix()
         return result
+
+    def _full(self, state: LotSizingState, demand: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """Where stock above the cap vanishes when the plan is played, bool (periods, n)."""
+        full = []
+        for action, units in zip(actions, demand, strict=True):
+            post_state, _ = self.problem.post_decision(self.instance, state, action[None])
+            full.append(post_state.inventory[0] - units > self.instance.max_inventory[0])
+            state, _, _ = self.problem.transition(
+                self.instance, post_state, LotSizingDemand(units[None])
+            )
+        return np.stack(full)
 
 
 class PerfectInformation:
@@ -270,21 +295,22 @@ class PerfectInformation:
         model = self._model
         if model is None or model.periods != len(demand) or not same_data(model.instance, instance):
             model = LotSizingModel(
-                instance, len(demand), self.variant, mip_rel_gap=self.mip_rel_gap, seed=self.seed
+                self.problem,
+                instance,
+                len(demand),
+                self.variant,
+                mip_rel_gap=self.mip_rel_gap,
+                seed=self.seed,
             )
             self._model = model
         state = self.problem.initial(instance)
-        actions, result = model.solve(
-            state.inventory[0],
-            state.setup[0],
-            demand,
-            greedy_plan(self.problem, instance, state, demand),
-            time_limit,
-        )
+        start_plan = greedy_plan(self.problem, instance, state, demand)
+        actions, result = model.solve(state, demand, start_plan, time_limit)
         return Solution(
             actions if self.variant == "exact" else None,
             result.objective,
-            result.bound,
+            # No cost is negative, but HiGHS's bound is where even the root LP takes too long.
+            max(0.0, result.bound or 0.0),
             result.status,
             time.perf_counter() - start,
         )

@@ -43,10 +43,9 @@ class RollingHorizonMean:
         problem: LotSizing,
         seed: int = 0,
         horizon: int = 8,
-        end_cover: float = 1.0,
+        end_cover: float = 2.0,
         time_limit: float = 1.0,
         mip_rel_gap: float = 0.02,
-        variant: str = "exact",
     ) -> None:
         if horizon < 1:
             raise ValueError(f"horizon: expected an integer >= 1, got {horizon!r}")
@@ -58,7 +57,6 @@ class RollingHorizonMean:
         self.end_cover = end_cover
         self.time_limit = time_limit
         self.mip_rel_gap = mip_rel_gap
-        self.variant = variant
         self._model: LotSizingModel | None = None
 
     def __call__(self, instance: LotSizingInstance, state: LotSizingState) -> np.ndarray:
@@ -71,10 +69,15 @@ class RollingHorizonMean:
         model = self._model
         if model is None or not same_data(model.instance, one):
             model = LotSizingModel(
-                one, self.horizon, self.variant, self.end_cover, self.mip_rel_gap, self.seed
+                self.problem,
+                one,
+                self.horizon,
+                end_cover=self.end_cover,
+                mip_rel_gap=self.mip_rel_gap,
+                seed=self.seed,
             )
             self._model = model
         demand = np.repeat(one.mean_demand, self.horizon, axis=0)
         start = greedy_plan(self.problem, one, here, demand)
-        plan, _ = model.solve(here.inventory[0], here.setup[0], demand, start, self.time_limit)
+        plan, _ = model.solve(here, demand, start, self.time_limit)
         return plan[0]

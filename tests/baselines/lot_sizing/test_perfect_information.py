@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from baselines.common.solution import check_replay
+from baselines.lot_sizing.dynamic_programming import optimal_policy
+from baselines.lot_sizing.milp import PerfectInformation, greedy_plan
+from or_envs.core import sample, simulate
+from or_envs.lot_sizing.problem import LotSizing, LotSizingDemand
+
+
+def cheapest(problem: LotSizing, instance, demand: LotSizingDemand) -> float:
+    """Optimum over all plans, every one of them played."""
+    shape = (problem.n_machines, problem.n_items + 1)
+    mask = problem.action_mask(instance, problem.initial(instance)).reshape(shape)
+    period = list(itertools.product(*(np.flatnonzero(row) for row in mask)))
+    plans = np.array(list(itertools.product(period, repeat=problem.horizon)))
+    rows = np.zeros(len(plans), dtype=np.int64)
+    rollout = simulate(problem, plans, instance.rows(rows), demand.rows(rows))
+    return float(-rollout.total_reward.max())
+
+
+@pytest.mark.parametrize("periods", [1, 2, 3, 4])
+def test_exact_is_the_best_of_all_plans_on_forced_demand(periods: int) -> None:
+    problem = LotSizing("VI-A", horizon=periods)
+    solver = PerfectInformation(problem)
+    rng = np.random.default_rng(periods)
+    for seed in range(6):
+        instance, _ = sample(problem, seed, 1)
+        demand = LotSizingDemand(rng.integers(0, 4, (1, periods, 2)).astype(float))
+        solution = solver.solve(instance, demand)
+        assert solution.status == "optimal"
+        assert solution.objective == pytest.approx(cheapest(problem, instance, demand), abs=1e-6)
+
+
+def test_exact_is_the_best_of_all_plans_with_two_machines(small) -> None:
+    for seed in range(6):
+        problem, instance, demand = small(seed, horizon=3)
+        solution = PerfectInformation(problem).solve(instance, demand)
+        assert solution.objective == pytest.approx(cheapest(problem, instance, demand), abs=1e-6)
+
+
+def overflow(problem: LotSizing, solution, instance, demand) -> float:
+    """Units that vanish above the caps when the plan is played."""
+    state, units = problem.initial(instance), 0.0
+    for action, period in zip(solution.actions, demand.demand[0], strict=True):
+        state, _ = problem.post_decision(instance, state, action[None])
+        left = np.maximum(state.inventory - period, 0)
+        units += float(np.maximum(left - instance.max_inventory, 0).sum())
+        state, _, _ = problem.transition(instance, state, LotSizingDemand(period[None]))
+    return units
+
+
+def test_exact_plans_replay_and_relaxed_is_a_bound(small) -> None:
+    overflowed = strictly_below = 0
+    cases = [small(seed) for seed in range(4)]
+    for name, seed in itertools.product(("VI-A", "VI-B", "VI-C"), range(3)):
+        problem = LotSizing(name, horizon=6)
+        cases.append((problem, *sample(problem, seed, 1)))
+    for problem, instance, demand in cases:
+        exact = PerfectInformation(problem).solve(instance, demand)
+        relaxed = PerfectInformation(problem, variant="relaxed").solve(instance, demand)
+        assert exact.status == relaxed.status == "optimal"
+        cost = check_replay(problem, exact, instance, demand)
+        assert exact.bound == pytest.approx(cost, abs=1e-6)
+        assert relaxed.objective <= cost + 1e-6
+        assert relaxed.actions is None
+        overflowed += overflow(problem, exact, instance, demand) > 0
+        strictly_below += relaxed.objective < cost - 1e-3
+    assert overflowed  # or the cases would not test the flag f
+    assert strictly_below
+
+
+def test_one_solver_serves_many_traces_as_new_ones_do() -> None:
+    problem = LotSizing("VI-C", horizon=5)
+    solver = PerfectInformation(problem)
+    for seed in range(4):
+        instance, demand = sample(problem, seed, 1)
+        again = solver.solve(instance, demand)
+        fresh = PerfectInformation(problem).solve(instance, demand)
+        assert again.objective == pytest.approx(fresh.objective, abs=1e-6)
+
+
+def test_a_solver_notices_other_data_and_other_lengths() -> None:
+    problem = LotSizing("random", n_items=2, n_machines=1, horizon=3)
+    solver = PerfectInformation(problem)
+    for seed in range(3):
+        instance, demand = sample(problem, seed, 1)
+        check_replay(problem, solver.solve(instance, demand), instance, demand)
+    longer = LotSizing("random", n_items=2, n_machines=1, horizon=4)
+    instance, demand = sample(longer, 0, 1)
+    check_replay(longer, solver.solve(instance, demand), instance, demand)
+
+
+def test_perfect_information_is_worth_something_but_bounds_the_optimum() -> None:
+    problem = LotSizing("VI-A", horizon=5)
+    num = 200
+    instance, demand = sample(problem, 0, num)
+    values = optimal_policy(problem).value(problem.initial(instance))
+    solver = PerfectInformation(problem)
+    rows = [np.array([row]) for row in range(num)]
+    costs = np.array([solver.solve(instance.rows(r), demand.rows(r)).objective for r in rows])
+    difference = costs - values
+    error = difference.std(ddof=1) / np.sqrt(num)
+    assert difference.mean() <= 3 * error
+    assert costs.mean() > 0.3 * values.mean()  # a model that is too free would not be
+
+
+def test_the_time_limit_returns_bound_and_a_plan_no_worse_than_greedy() -> None:
+    problem = LotSizing("15x5", horizon=40)
+    instance, demand = sample(problem, 0, 1)
+    solution = PerfectInformation(problem).solve(instance, demand, time_limit=0.5)
+    assert solution.status == "time_limit"
+    cost = check_replay(problem, solution, instance, demand)
+    start = greedy_plan(problem, instance, problem.initial(instance), demand.demand[0])
+    assert cost <= -simulate(problem, start[None], instance, demand).total_reward[0] + 1e-6
+    assert solution.bound is None or solution.bound < cost
+    assert solution.seconds < 30
+
+
+def test_bad_use_is_refused() -> None:
+    problem = LotSizing("VI-A")
+    with pytest.raises(ValueError, match="exogenous"):
+        PerfectInformation(problem).solve(sample(problem, 0, 1)[0])
+    with pytest.raises(ValueError, match="variant"):
+        PerfectInformation(problem, variant="reference")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="allow_invalid"):
+        PerfectInformation(LotSizing("VI-A", allow_invalid=True))
