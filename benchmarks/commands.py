@@ -19,11 +19,11 @@ def list_everything(options: argparse.Namespace) -> None:
         print(f"  {env_id}")
         for name, default in problems.options(env_id).items():
             print(f"    {name}: {default!r}")
-        names = problems.instance_names(env_id)
-        if names:
-            print(f"    instances: {', '.join(names)}")
+        instances = problems.instance_names(env_id)
+        if instances:
+            print(f"    instances: {', '.join(instances)}")
     for title, names in (
-        ("agents", contestants.agents()),
+        ("agents", hyperparameters.agents()),
         ("baselines", contestants.baselines()),
         ("suites", list(shipped())),
     ):
@@ -137,7 +137,7 @@ def leaderboard(options: argparse.Namespace) -> None:
     suite = load_suite(options.suite)
     console = Console()
     if not console.is_terminal:  # a file has no width to respect
-        console = Console(width=140)
+        console = Console(width=160)
     records = run_suite(suite, options.results, options.workers, console)
     write_reports(build_tables(records), records, options.results / suite.name, console)
 

@@ -9,6 +9,7 @@ import or_envs
 from benchmarks import contestants
 from benchmarks.config import read_yaml
 from benchmarks.errors import UserError
+from benchmarks.hyperparameters import agents
 from benchmarks.training import MODEL
 from or_envs.core.problem import AnyProblem
 
@@ -52,7 +53,7 @@ def load_model(path: Path, algorithm: str | None, problem: AnyProblem) -> Any:
             raise UserError(f"algo: {path} has no config.yml beside it, so name its algorithm")
         algorithm = read_yaml(config)["algo"]
     if not contestants.is_agent(algorithm):
-        allowed = ", ".join(contestants.agents())
+        allowed = ", ".join(agents())
         raise UserError(f"algo: unknown {algorithm!r}; allowed are {allowed}")
     from agents.registration import agent_class
 

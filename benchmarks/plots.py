@@ -25,7 +25,7 @@ def leaderboard_png(table: Table) -> str | None:
     rows = [row for row in table.rows if row.objective is not None]
     if not rows:
         return None
-    figure = Figure(figsize=(8, 1.3 + 0.32 * len(rows)), dpi=120, layout="constrained")
+    figure = Figure(figsize=(8, 1.5 + 0.32 * len(rows)), dpi=120, layout="constrained")
     axes = figure.subplots()
     seen = set()
     for place, row in enumerate(rows):
@@ -51,9 +51,10 @@ def leaderboard_png(table: Table) -> str | None:
     objectives = [row.objective for row in rows if row.objective is not None]
     if min(objectives) > 0 and max(objectives) > 10 * min(objectives):
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("cost, mean and 95 % interval (lower is better)")
     axes.grid(axis="x", alpha=0.3)
-    axes.legend(loc="best", fontsize="small")
+    figure.legend(loc="outside upper right", ncols=len(_LOOKS), fontsize="small")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return base64.b64encode(buffer.getvalue()).decode("ascii")

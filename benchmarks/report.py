@@ -154,7 +154,7 @@ def _print(table: Table, console: Console) -> None:
     )
     for name in _HEADERS:
         if name in _TEXT:
-            grid.add_column(name, overflow="fold")
+            grid.add_column(name, overflow="fold", no_wrap=name == "contestant")
         else:
             grid.add_column(name, justify="right", no_wrap=name != "seeds x episodes")
     ranked = True

@@ -90,13 +90,13 @@ def test_a_killed_training_goes_on_to_the_same_model(tmp_path):
     with (folder / "curve.csv").open() as file:
         reached = int(list(csv.DictReader(file))[-1]["timesteps"])
     config = yaml.safe_load((folder / "config.yml").read_text())
-    config["hyperparams"]["n_timesteps"] = reached + 2000
+    config["hyperparams"]["n_timesteps"] = reached + 200
     (folder / "config.yml").write_text(yaml.safe_dump(config))
     assert main(["train", "--resume", str(folder)]) == 0
 
     values = load("ppo_mask", ENV_ID, config["hyperparams"])
     whole = train("ppo_mask", ENV_ID, config["env_kwargs"], 0, values, tmp_path / "whole")
-    assert whole.model.num_timesteps == reached + 2000
+    assert whole.model.num_timesteps == reached + 200
     models = [f / "model.safetensors" for f in (folder, tmp_path / "whole")]
     assert models[0].read_bytes() == models[1].read_bytes()
     curves = []
