@@ -118,6 +118,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"or-bench: error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("or-bench: interrupted; what is finished is kept", file=sys.stderr)
+        return 130
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] in ("agents", "baselines", "or_envs"):
             raise  # a fault of ours, not a missing extra

@@ -37,7 +37,8 @@ def train(options: argparse.Namespace) -> None:
     from benchmarks.training import train as train_agent
 
     if options.resume is not None:
-        if options.algo or options.env or options.env_kwargs or options.hyperparams:
+        given = (options.algo, options.env, options.env_kwargs, options.hyperparams)
+        if any(given) or options.timesteps is not None:
             raise UserError("resume: everything else is in the folder's config.yml; leave it out")
         folder = options.resume
         if not (folder / "config.yml").is_file():

@@ -62,12 +62,12 @@ def train(
                 f"hyperparams: {algorithm} has no {name!r}; allowed are"
                 f" {', '.join(key for key in allowed if key not in ('self', 'env'))}"
             )
+    checkpoint = folder / "checkpoint.safetensors"
     try:
         model = cls(hyperparameters.policy, env, seed=seed, device="cpu", **arguments)
+        learn_resumable(model, hyperparameters.n_timesteps, checkpoint, callback=curve)
     except (ValueError, AssertionError) as error:
         raise UserError(f"algo: {algorithm} on {env_id}: {error}") from error
-    checkpoint = folder / "checkpoint.safetensors"
-    learn_resumable(model, hyperparameters.n_timesteps, checkpoint, callback=curve)
     model.save(folder / MODEL)
     checkpoint.unlink(missing_ok=True)
     save_curve(curve.points, f"{algorithm} on {env_id}, seed {seed}", folder / "curve.png")

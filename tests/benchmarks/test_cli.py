@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 from PIL import Image
 
@@ -74,9 +77,6 @@ def test_list_does_not_load_the_heavy_libraries():
     result = bench("list")
     assert result.returncode == 0
     code = "import sys, benchmarks.cli as c; c.main(['list']); print(*sorted(sys.modules))"
-    import subprocess
-    import sys
-
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

@@ -73,6 +73,17 @@ def test_an_unknown_hyperparameter_is_named(capsys, tmp_path):
     assert "ppo_mask has no 'colour'" in capsys.readouterr().err
 
 
+def test_an_agent_that_does_not_suit_the_environment_is_named(capsys, tmp_path):
+    command = ["train", "--algo", "pdppo", "--env", "or_envs/TSP-v0", "--output", str(tmp_path)]
+    assert main([*command, "--env-kwargs", "num_cities:5"]) == 2
+    assert "pdppo on or_envs/TSP-v0" in capsys.readouterr().err
+
+
+def test_resume_takes_no_other_settings(capsys, tmp_path):
+    assert main(["train", "--resume", str(tmp_path), "--timesteps", "5"]) == 2
+    assert "resume" in capsys.readouterr().err
+
+
 def test_a_killed_training_goes_on_to_the_same_model(tmp_path):
     command = [sys.executable, "-m", "benchmarks", "train", "--algo", "ppo_mask", *ENV]
     command += ["--timesteps", "40000", "--output", str(tmp_path / "killed")]
