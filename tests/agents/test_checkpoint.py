@@ -114,6 +114,8 @@ def test_a_finished_run_is_left_alone(tmp_path):
     again = make(PDPPO, "lot_sizing")
     learn_resumable(again, 2 * ROLLOUT, path)
     assert again.num_timesteps == 2 * ROLLOUT
+    assert not first._last_episode_starts.any()  # in the middle of their episodes
+    np.testing.assert_array_equal(again._last_episode_starts, first._last_episode_starts)
     assert equal_parameters(first, again)
 
 

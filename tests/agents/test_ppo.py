@@ -35,8 +35,16 @@ def test_trains(cls, env_id):
 )
 def test_learns_to_beat_idling(cls, settings, tmp_path):
     """VI-A, 30,000 steps: well below the cost of the policy that never produces."""
-    env = make_sb3_vec_env(LOT_SIZING, 16, 0, 0.1, instance="VI-A")
-    model = build(cls, env, n_steps=100, batch_size=400, n_epochs=8, seed=0, **settings)
+    env = make_sb3_vec_env(LOT_SIZING, 16, 0, 0.01, instance="VI-A")
+    settings = {
+        **settings,
+        "n_steps": 100,
+        "batch_size": 400,
+        "n_epochs": 8,
+        "learning_rate": 1e-3,
+        "policy_kwargs": {"net_arch": [64, 64]},
+    }
+    model = build(cls, env, seed=0, **settings)
     learn_resumable(model, 30_000, tmp_path / "checkpoint")
     problem = make_problem(LOT_SIZING, instance="VI-A")
     instance, exogenous = sample(problem, 1_000_000, 50)
