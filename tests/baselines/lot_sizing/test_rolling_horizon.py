@@ -57,13 +57,14 @@ def test_different_instances_in_a_batch() -> None:
     simulate(problem, rule, instance, demand)  # raises if one's item is played on the other
 
 
-def test_it_is_near_the_optimum_where_that_is_known() -> None:
-    problem = LotSizing("VI-C", horizon=12)
-    instance, demand = sample(problem, 0, 6)
-    rule = RollingHorizonMean(problem, horizon=4, end_cover=1.0)
+@pytest.mark.parametrize("name", ["VI-A", "VI-B", "VI-C"])
+def test_it_is_near_the_optimum_where_that_is_known(name: str) -> None:
+    problem = LotSizing(name, horizon=20)
+    instance, demand = sample(problem, 0, 5)
+    rule = RollingHorizonMean(problem, horizon=4)
     cost = -simulate(problem, rule, instance, demand).total_reward.mean()
     optimum = -simulate(problem, optimal_policy(problem), instance, demand).total_reward.mean()
-    assert cost < 1.25 * optimum
+    assert cost < 1.15 * optimum
 
 
 def test_no_time_for_branch_and_bound_still_gives_a_decision() -> None:
