@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -41,6 +42,22 @@ def test_exact_is_the_best_of_all_plans_with_two_machines(small) -> None:
         problem, instance, demand = small(seed, horizon=3)
         solution = PerfectInformation(problem).solve(instance, demand)
         assert solution.objective == pytest.approx(cheapest(problem, instance, demand), abs=1e-6)
+
+
+def test_a_changeover_loses_no_more_than_the_output() -> None:
+    problem = LotSizing("VI-A", horizon=3)
+    instance = dataclasses.replace(
+        sample(problem, 0, 1)[0],
+        production=np.array([[[2.0, 0.0]]]),
+        setup_loss=np.array([[[4.0, 0.0]]]),
+        initial_inventory=np.zeros((1, 2)),
+        initial_setup=np.array([[0]]),
+    )
+    demand = LotSizingDemand(np.array([[[2.0, 0.0]] * 3]))
+    solution = PerfectInformation(problem).solve(instance, demand)
+    # Set up (1) and make nothing, so lose 2 units at 2 each; then meet demand for nothing.
+    assert check_replay(problem, solution, instance, demand) == pytest.approx(5)
+    assert solution.actions.tolist() == [[1], [1], [1]]
 
 
 def overflow(problem: LotSizing, solution, instance, demand) -> float:
