@@ -159,7 +159,7 @@ def policy_rule(problem: AnyProblem, policy: Policy, deterministic: bool = True)
         seen = cast(problem.observation_space, problem.observation(instance, state))
         extra: dict[str, Any] = {}
         if masks and (mask := problem.action_mask(instance, state)) is not None:
-            extra["action_masks"] = np.broadcast_to(mask, (state.num, columns))
+            extra["action_masks"] = np.broadcast_to(mask, (state.num, columns)).copy()
         action, _ = policy.predict(seen, deterministic=deterministic, **extra)
         return np.asarray(action)
 
