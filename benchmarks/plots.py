@@ -21,6 +21,7 @@ _LOOKS = {
 def leaderboard_png(table: Table) -> str | None:
     """Costs with 95 % intervals as a base64 PNG; ``None`` if no contestant has a cost."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     rows = [row for row in table.rows if row.objective is not None]
     if not rows:
@@ -51,7 +52,9 @@ def leaderboard_png(table: Table) -> str | None:
     objectives = [row.objective for row in rows if row.objective is not None]
     if min(objectives) > 0 and max(objectives) > 10 * min(objectives):
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("cost, mean and 95 % interval (lower is better)")
     axes.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside upper right", ncols=len(_LOOKS), fontsize="small")
