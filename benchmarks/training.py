@@ -51,8 +51,11 @@ def train(
     if (folder / MODEL).is_file():
         return Trained(cls.load(folder / MODEL), curve.seconds)
     folder.mkdir(parents=True, exist_ok=True)
+    # Environment i of a batch is seeded with seed + i: seeds next to each other would train on
+    # mostly the same episodes.
+    own_seed = 1000 * seed
     env = make_sb3_vec_env(
-        env_id, hyperparameters.n_envs, seed, hyperparameters.reward_scale, **env_kwargs
+        env_id, hyperparameters.n_envs, own_seed, hyperparameters.reward_scale, **env_kwargs
     )
     arguments = hyperparameters.arguments()
     allowed = inspect.signature(cls.__init__).parameters
@@ -64,7 +67,7 @@ def train(
             )
     checkpoint = folder / "checkpoint.safetensors"
     try:
-        model = cls(hyperparameters.policy, env, seed=seed, device="cpu", **arguments)
+        model = cls(hyperparameters.policy, env, seed=own_seed, device="cpu", **arguments)
         learn_resumable(model, hyperparameters.n_timesteps, checkpoint, callback=curve)
     except (ValueError, AssertionError) as error:
         raise UserError(f"algo: {algorithm} on {env_id}: {error}") from error

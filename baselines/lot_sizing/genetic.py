@@ -9,8 +9,9 @@ from baselines.lot_sizing.rules import GreedyCover
 from baselines.lot_sizing.tuning import GreedyCoverFitness
 from or_envs.lot_sizing.problem import LotSizing
 
-#: Box of (cover, setup_weight, stay_bonus).
-LOW = np.array([0.5, 0.0, 0.0])
+#: Box of (cover, setup_weight, stay_bonus). A bonus above 0 never lets a machine rest, so 0 must
+#: lie inside the box: evolution hardly ever meets a bound exactly.
+LOW = np.array([0.5, 0.0, -16.0])
 HIGH = np.array([6.0, 1.0, 16.0])
 
 

@@ -38,7 +38,11 @@ class ActionChecker:
         # Imported here, because "import or_envs" must stay light.
         from or_envs.core import kernels
 
-        self._outside, self._masked = kernels.outside, kernels.masked
+        self._outside, self._masked, self._pick = (
+            kernels.outside,
+            kernels.masked,
+            kernels.pick_allowed,
+        )
 
     def in_space(self, actions: Any, num: int) -> np.ndarray:
         """Return a copy of the actions as an array of shape (num, *space.shape).
@@ -91,7 +95,9 @@ class ActionChecker:
             low, high = self.space.low, self.space.high  # type: ignore[union-attr]
             draws: np.ndarray = rng.uniform(low, high, size=(num, *self.shape))
             return draws.astype(self.space.dtype)
-        noise = rng.random((num, int(self.sizes.sum())))
-        if mask is not None:
-            noise[~np.broadcast_to(mask, noise.shape)] = -1.0
-        return self.best(noise)
+        draws = rng.random((num, len(self.sizes)))
+        if mask is None:
+            actions = (draws * self.sizes).astype(np.int64)
+        else:
+            actions = self._pick(draws, mask, self.sizes, self.offsets)
+        return actions.reshape(num, *self.shape)

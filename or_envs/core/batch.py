@@ -30,9 +30,10 @@ class Step(NamedTuple):
 
 def cast(space: gym.Space[Any], observation: Any) -> Any:
     """Cast an observation batch to the dtypes of the space of single observations."""
-    if isinstance(space, gym.spaces.Dict):
+    if isinstance(observation, dict):
+        assert isinstance(space, gym.spaces.Dict)
         return {key: cast(sub, observation[key]) for key, sub in space.spaces.items()}
-    return observation.astype(space.dtype, copy=False)
+    return observation if observation.dtype == space.dtype else observation.astype(space.dtype)
 
 
 def pick(observation: Any, index: Any) -> Any:
@@ -136,8 +137,8 @@ class Batch:
 
     def observe(self, state: Arrays) -> Any:
         """Observation batch of the given (pre- or post-decision) states."""
-        problem = self.problem
-        return cast(problem.observation_space, problem.observation(self.instance, state))
+        observation = self.problem.observation(self.instance, state)
+        return cast(self.problem.observation_space, observation)
 
     def step(self, actions: Any, frozen: np.ndarray | None = None) -> Step:
         """Play one step in every row that is not ``frozen`` (bool (B,), default: none).

@@ -50,3 +50,24 @@ def advance(steps, frozen, terminated, limit):
         over[row] = terminated[row] or truncated[row]
         found |= over[row]
     return counts, truncated, over, found
+
+
+@numba.njit(cache=True)
+def pick_allowed(draws, mask, sizes, offsets):
+    """Return the allowed action that each uniform draw (B, J) falls on, component by component."""
+    rows, components = draws.shape
+    actions = np.zeros((rows, components), np.int64)
+    for row in range(rows):
+        allowed = mask[row if mask.shape[0] > 1 else 0]
+        for j in range(components):
+            count = 0
+            for k in range(sizes[j]):
+                count += allowed[offsets[j] + k]
+            left = int(draws[row, j] * count)
+            for k in range(sizes[j]):
+                if allowed[offsets[j] + k]:
+                    if left == 0:
+                        actions[row, j] = k
+                        break
+                    left -= 1
+    return actions

@@ -83,10 +83,6 @@ class CompiledLotSizing(LotSizing):
             self._last_mask = (instance.production, mask)
         return mask
 
-    def compiled(self) -> LotSizing:
-        """Return itself."""
-        return self
-
 
 @numba.njit(cache=True)
 def _demand_at(demand, step):

@@ -280,7 +280,9 @@ class LotSizing(Problem[LotSizingInstance, LotSizingState, LotSizingDemand]):
         )
 
     def compiled(self) -> LotSizing:
-        """Return the twin with numba kernels."""
+        """Return the twin with numba kernels; subclasses may change what these restate."""
+        if type(self) is not LotSizing:
+            return self
         from or_envs.lot_sizing.kernels import CompiledLotSizing
 
         return CompiledLotSizing(self)

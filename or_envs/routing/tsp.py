@@ -190,6 +190,14 @@ class TSP(Problem[TSPInstance, TSPState, Arrays]):
         """Name the rule and the city."""
         return f"city {int(action)} is already visited (or is the start, city 0)"
 
+    def compiled(self) -> TSP:
+        """Return the twin with numba kernels; subclasses may change what these restate."""
+        if type(self) is not TSP:
+            return self
+        from or_envs.routing.kernels import CompiledTSP
+
+        return CompiledTSP(self)
+
 
 def _distance(xp: Any, a: Array, b: Array) -> Array:
     """Euclidean distance; its gradient at distance 0 is 0, not NaN."""

@@ -23,9 +23,6 @@ class Unrepeatable(TSP):
 
 
 class WritesToItsState(LotSizing):
-    def compiled(self):
-        return self
-
     def post_decision(self, instance, state, action):
         result = super().post_decision(instance, state, action)
         state.inventory[:] = 0
@@ -34,9 +31,6 @@ class WritesToItsState(LotSizing):
 
 class Remembers(LotSizing):
     count = 0
-
-    def compiled(self):
-        return self
 
     def transition(self, instance, post_state, exogenous):
         self.count += 1
