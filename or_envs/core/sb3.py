@@ -198,7 +198,6 @@ class SB3VecEnv(VecEnv):
             raise ValueError("get_state: reset the environment first")
         arrays = {
             "steps": batch.steps,
-            "done": batch.done,
             "returns": self._returns,
             "lengths": self._lengths,
         }
@@ -248,7 +247,6 @@ class SB3VecEnv(VecEnv):
                 leaves = {name: np.array(arrays[f"{part}.{name}"]) for name in value.names()}
                 setattr(batch, part, type(value)(**leaves))
         batch.steps = np.array(arrays["steps"])
-        batch.done = np.array(arrays["done"])
         self._returns = np.array(arrays["returns"])
         self._lengths = np.array(arrays["lengths"])
         for row, state in enumerate(rest["generators"]):

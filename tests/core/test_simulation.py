@@ -10,6 +10,7 @@ import torch
 import or_envs
 from or_envs import RulePolicy, policy_rule, sample, simulate
 from or_envs.core.arrays import concatenate, gather
+from tests.cases import few_cases
 
 
 def first_allowed(problem):
@@ -128,3 +129,22 @@ def test_gather(rows):
     pairs = rng.integers(0, 5, size=(4, 3))
     expected = np.stack([x[b if rows > 1 else 0, pairs[b]] for b in range(4)])
     np.testing.assert_array_equal(gather(np, x, pairs), expected)
+
+
+@few_cases
+def test_dynamics_stay_on_their_device(id, kwargs):
+    """Torch refuses to mix its "meta" device with the CPU, as it refuses to mix in a GPU."""
+    problem = or_envs.make_problem(id, **kwargs)
+    instance, exogenous = (
+        None if data is None else data.to_torch("meta") for data in sample(problem, 0, 3)
+    )
+    shape = (3, problem.max_steps, *problem.action_space.shape)
+    actions = torch.zeros(shape, dtype=torch.int64, device="meta")
+    rollout = simulate(problem, actions, instance, exogenous)
+    assert rollout.total_reward.device.type == "meta"
+    seen = problem.observation(instance, rollout.state)
+    for value in seen.values() if isinstance(seen, dict) else [seen]:
+        assert value.device.type == "meta"
+    if (mask := problem.action_mask(instance, rollout.state)) is not None:
+        assert mask.device.type == "meta"
+        assert problem.worst_completion(instance, rollout.state).device.type == "meta"
