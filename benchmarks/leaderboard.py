@@ -235,7 +235,7 @@ def _warnings(instance: str, entries: Sequence[_Entry]) -> list[str]:
         gap, common = paired_gap(entry.values, best.values)
         if entry.learned and gap is not None and gap > 0:
             lines.append(
-                f"{instance}: {entry.name} costs {gap:.1f} % more than {best.name}, which learns"
-                f" nothing, on the same {common} episodes"
+                f"{instance}: {entry.name} costs {gap:.1f} % more than the baseline"
+                f" {best.name} on the same {common} episodes"
             )
     return lines

@@ -14,7 +14,8 @@ from or_envs.lot_sizing.problem import LotSizing
 #: The grid.
 COVER = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0)
 SETUP_WEIGHT = (0.0, 0.05, 0.1, 0.2, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 1.0)
-STAY_BONUS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+#: Below 0 a machine that could go on rests instead, which dear holding asks for.
+STAY_BONUS = (-8.0, -2.0, -0.5, 0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 
 #: Rows of one roll-out; their demand traces have to fit into memory.
 _ROWS = 3000

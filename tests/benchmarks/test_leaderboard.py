@@ -104,7 +104,7 @@ def test_a_learned_policy_that_loses_is_named(make):
     agents = [make("agent", [11.0, 13.0], learned=True), make("good", [9.0, 9.0], learned=True)]
     table, _ = _table(greedy, *agents)
     (warning,) = table.warnings
-    assert "agent costs 20.0 % more than greedy" in warning
+    assert "agent costs 20.0 % more than the baseline greedy" in warning
     table, _ = _table(make("oracle", [1.0, 1.0], kind="solver", sees_future=True), *agents)
     assert table.warnings == ()
 
