@@ -79,7 +79,8 @@ class ActionChecker:
         """Rows with a masked action, bool (B,); ``None`` if there is none."""
         if mask is None:
             return None
-        illegal, found = self._masked(mask, actions.reshape(len(actions), -1), self.offsets)
+        illegal = np.empty(len(actions), np.bool_)
+        found = self._masked(mask, actions.reshape(len(actions), -1), self.offsets, illegal)
         return illegal if found else None
 
     def best(self, scores: np.ndarray) -> np.ndarray:

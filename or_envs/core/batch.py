@@ -185,8 +185,15 @@ class Batch:
                 decision_reward = np.where(invalid, penalty, decision_reward)
                 terminated = terminated | invalid
         self.state = next_state
-        self.steps, truncated, self.done, self.any_done = self._advance(
-            self.steps, self._none if frozen is None else frozen, terminated, self._time_limit
+        truncated = np.empty(self.num, dtype=np.bool_)
+        self.done = np.empty(self.num, dtype=np.bool_)
+        self.any_done = self._advance(
+            self.steps,
+            self._none if frozen is None else frozen,
+            terminated,
+            self._time_limit,
+            truncated,
+            self.done,
         )
         return Step(
             decision_reward + outcome_reward,

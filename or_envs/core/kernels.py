@@ -1,4 +1,4 @@
-"""Compiled checks of action batches."""
+"""Compiled checks of action batches. Handing arrays back is slow, so they fill given ones."""
 
 # mypy: disable-error-code="no-untyped-def"
 from __future__ import annotations
@@ -18,38 +18,33 @@ def outside(actions, sizes):
 
 
 @numba.njit(cache=True)
-def masked(mask, actions, offsets):
-    """Return which rows hold a masked action, bool (B,), and whether any does."""
-    rows = actions.shape[0]
-    illegal = np.zeros(rows, np.bool_)
+def masked(mask, actions, offsets, illegal):
+    """Mark in ``illegal``, bool (B,), the rows that hold a masked action; return whether any."""
     found = False
-    for row in range(rows):
+    for row in range(actions.shape[0]):
         allowed = mask[row if mask.shape[0] > 1 else 0]
+        illegal[row] = False
         for j in range(actions.shape[1]):
             if not allowed[offsets[j] + actions[row, j]]:
                 illegal[row] = True
                 found = True
-    return illegal, found
+    return found
 
 
 @numba.njit(cache=True)
-def advance(steps, frozen, terminated, limit):
+def advance(steps, frozen, terminated, limit, truncated, over):
     """Count a step in every row that is not frozen; a row is cut at ``limit`` if that is > 0.
 
-    Returns the new counts, which rows are truncated, which are over, and whether any is.
+    Writes ``steps``, ``truncated`` and ``over``, each (B,), and returns whether any row is over.
     """
-    rows = steps.shape[0]
-    counts = steps.copy()
-    truncated = np.zeros(rows, np.bool_)
-    over = np.zeros(rows, np.bool_)
     found = False
-    for row in range(rows):
+    for row in range(steps.shape[0]):
         if not frozen[row]:
-            counts[row] += 1
-        truncated[row] = limit > 0 and counts[row] >= limit and not terminated[row]
+            steps[row] += 1
+        truncated[row] = limit > 0 and steps[row] >= limit and not terminated[row]
         over[row] = terminated[row] or truncated[row]
         found |= over[row]
-    return counts, truncated, over, found
+    return found
 
 
 @numba.njit(cache=True)

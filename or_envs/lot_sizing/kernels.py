@@ -25,20 +25,26 @@ class CompiledLotSizing(LotSizing):
 
     def exogenous_at(self, exogenous: LotSizingDemand, step: Array) -> LotSizingDemand:
         """Compiled form of :meth:`LotSizing.exogenous_at`."""
-        return LotSizingDemand(_demand_at(exogenous.demand, step))
+        demand = exogenous.demand
+        now = np.empty((len(step), demand.shape[2]))
+        _demand_at(demand, step, now)
+        return LotSizingDemand(now)
 
     def post_decision(
         self, instance: LotSizingInstance, state: LotSizingState, action: Array
     ) -> tuple[LotSizingState, Array]:
         """Compiled form of :meth:`LotSizing.post_decision`."""
-        inventory, reward = _post_decision(
+        inventory = state.inventory.copy()
+        reward = np.empty(len(inventory))
+        _post_decision(
             instance.production,
             instance.setup_cost,
             instance.setup_loss,
-            state.inventory,
             state.setup,
             action,
             self.allow_invalid,
+            inventory,
+            reward,
         )
         return LotSizingState(inventory, action, state.period), reward
 
@@ -50,7 +56,12 @@ class CompiledLotSizing(LotSizing):
     ) -> tuple[LotSizingState, Array, Array]:
         """Compiled form of :meth:`LotSizing.transition`."""
         assert exogenous is not None
-        inventory, period, reward, terminal = _transition(
+        rows = len(post_state.inventory)
+        inventory = np.empty_like(post_state.inventory)
+        period = np.empty(rows, np.int64)
+        reward = np.empty(rows)
+        terminal = np.empty(rows, np.bool_)
+        _transition(
             instance.lost_sales_cost,
             instance.holding_cost,
             instance.max_inventory,
@@ -58,6 +69,10 @@ class CompiledLotSizing(LotSizing):
             post_state.period,
             exogenous.demand,
             self._terminal_period,
+            inventory,
+            period,
+            reward,
+            terminal,
         )
         return LotSizingState(inventory, post_state.setup, period), reward, terminal
 
@@ -66,14 +81,16 @@ class CompiledLotSizing(LotSizing):
         if self.observation_mode != "full" or self._data is None:
             return super().observation(instance, state)
         size = self.n_items + self.n_machines * (self.n_items + 1) + self.finite_horizon
-        return _observation(
+        seen = np.zeros((len(state.inventory), size), np.float32)
+        _observation(
             instance.max_inventory,
             state.inventory,
             state.setup,
             state.period,
-            size,
             self.horizon if self.finite_horizon else 0,
+            seen,
         )
+        return seen
 
     def action_mask(self, instance: LotSizingInstance, state: LotSizingState) -> Array | None:
         """Masks depend on the production data only, so the last one is kept."""
@@ -84,20 +101,20 @@ class CompiledLotSizing(LotSizing):
         return mask
 
 
+# The kernels fill arrays that they are given: handing arrays back costs more than a small step.
+
+
 @numba.njit(cache=True)
-def _demand_at(demand, step):
-    rows = step.shape[0]
-    now = np.empty((rows, demand.shape[2]))
-    for b in range(rows):
+def _demand_at(demand, step, now):
+    for b in range(step.shape[0]):
         now[b] = demand[b, step[b]]
-    return now
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _post_decision(production, setup_cost, setup_loss, inventory, setup, action, as_published):
+def _post_decision(
+    production, setup_cost, setup_loss, setup, action, as_published, inventory, reward
+):
     rows, machines = action.shape
-    after = inventory.copy()
-    reward = np.empty(rows)
     shared = production.shape[0] == 1
     for b in range(rows):
         data = 0 if shared else b
@@ -111,20 +128,25 @@ def _post_decision(production, setup_cost, setup_loss, inventory, setup, action,
                 cost += setup_cost[data, m, item - 1]
                 loss = setup_loss[data, m, item - 1]
                 output -= loss if as_published else min(loss, output)
-            after[b, item - 1] += output
+            inventory[b, item - 1] += output
         reward[b] = -cost
-    return after, reward
 
 
 @numba.njit(cache=True, error_model="numpy")
 def _transition(
-    lost_sales_cost, holding_cost, max_inventory, inventory, period, demand, terminal_period
+    lost_sales_cost,
+    holding_cost,
+    max_inventory,
+    inventory,
+    period,
+    demand,
+    terminal_period,
+    next_inventory,
+    next_period,
+    reward,
+    terminal,
 ):
     rows, items = inventory.shape
-    after = np.empty((rows, items))
-    periods = np.empty(rows, np.int64)
-    reward = np.empty(rows)
-    terminal = np.empty(rows, np.bool_)
     shared = lost_sales_cost.shape[0] == 1
     for b in range(rows):
         data = 0 if shared else b
@@ -136,17 +158,15 @@ def _transition(
                 left = 0.0
             left = min(left, max_inventory[data, i])
             cost += holding_cost[data, i] * left
-            after[b, i] = left
+            next_inventory[b, i] = left
         reward[b] = -cost
-        periods[b] = period[b] + 1
-        terminal[b] = periods[b] >= terminal_period
-    return after, periods, reward, terminal
+        next_period[b] = period[b] + 1
+        terminal[b] = next_period[b] >= terminal_period
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _observation(max_inventory, inventory, setup, period, size, horizon):
+def _observation(max_inventory, inventory, setup, period, horizon, seen):
     rows, items = inventory.shape
-    seen = np.zeros((rows, size), np.float32)
     shared = max_inventory.shape[0] == 1
     for b in range(rows):
         data = 0 if shared else b
@@ -155,5 +175,4 @@ def _observation(max_inventory, inventory, setup, period, size, horizon):
         for m in range(setup.shape[1]):
             seen[b, items + m * (items + 1) + setup[b, m]] = 1.0
         if horizon > 0:
-            seen[b, size - 1] = period[b] / horizon
-    return seen
+            seen[b, -1] = period[b] / horizon
