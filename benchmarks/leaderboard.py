@@ -52,8 +52,8 @@ class Row:
     status: str
 
     @property
-    def ranked(self) -> bool:
-        """Whether the row takes part in the ranking."""
+    def competes(self) -> bool:
+        """Whether the row is a contestant that plays by the rules of the ranking."""
         return self.kind != "bound" and not self.sees_future and self.objective is not None
 
 
@@ -68,7 +68,8 @@ class Table:
     Attributes
     ----------
     rows
-        Ranked rows by cost, then rows that see the future, then bounds, then failed ones.
+        Ranked rows by cost, then those with fewer episodes, those that see the future, bounds,
+        and failed ones.
     warnings
         What a reader must not overlook, one line each.
     """
@@ -77,6 +78,14 @@ class Table:
     instance: str
     rows: tuple[Row, ...]
     warnings: tuple[str, ...]
+
+    def ranked(self, row: Row) -> bool:
+        """Whether a row is ranked: it competes, and has played as many episodes as any does.
+
+        A mean over a few of the episodes may be low by luck; its gap, over common episodes, is
+        what compares it.
+        """
+        return row.competes and row.episodes == max(r.episodes for r in self.rows if r.competes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +123,8 @@ def _build_table(env_id: str, instance: str, records: Sequence[Record]) -> Table
             entries += _entries(name, group)
     reference = _best_bound(entries) or _best_contestant(entries)
     rows = [_row(entry, reference) for entry in entries]
-    rows.sort(key=_order)
+    most = max((row.episodes for row in rows if row.competes), default=0)
+    rows.sort(key=lambda row: _order(row, most))
     return Table(env_id, instance, (*rows, *failed), tuple(_warnings(instance, entries)))
 
 
@@ -217,9 +227,12 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return float(np.mean(known)) if len(known) == len(values) else None
 
 
-def _order(row: Row) -> tuple[int, float]:
+def _order(row: Row, most_episodes: int) -> tuple[int, float]:
     assert row.objective is not None
-    group = 0 if row.ranked else 1 if row.kind != "bound" else 2
+    if row.competes:
+        group = 0 if row.episodes == most_episodes else 1
+    else:
+        group = 2 if row.kind != "bound" else 3
     return group, row.objective
 
 

@@ -97,8 +97,8 @@ def to_html(tables: Sequence[Table], records: Sequence[Record]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>or-bench: {suite}</title><style>{_STYLE}</style></head><body>",
         f"<h1>Leaderboard: {suite}</h1>",
-        "<p>Mean cost on common episodes, lower is better. Grey rows see the future or are bounds;"
-        " they are not ranked.</p>",
+        "<p>Mean cost on common episodes, lower is better. Grey rows have played fewer"
+        " episodes, see the future or are bounds; they are not ranked.</p>",
     ]
     for table in tables:
         parts += _html_section(table)
@@ -120,7 +120,7 @@ def _html_section(table: Table) -> list[str]:
     parts += [f"<th{_class(name)}>{name}</th>" for name in _HEADERS]
     parts.append("</tr></thead><tbody>")
     for row, cells in zip(table.rows, _lines(table), strict=True):
-        style = "failed" if row.objective is None else "" if row.ranked else "apart"
+        style = "failed" if row.objective is None else "" if table.ranked(row) else "apart"
         parts.append(f'<tr class="{style}">' if style else "<tr>")
         parts += [
             f"<td{_class(name)}>{html.escape(cell)}</td>"
@@ -159,9 +159,9 @@ def _print(table: Table, console: Console) -> None:
             grid.add_column(name, justify="right", no_wrap=name != "seeds x episodes")
     ranked = True
     for row, cells in zip(table.rows, _lines(table), strict=True):
-        if ranked and not row.ranked:
+        if ranked and not table.ranked(row):
             grid.add_section()
-        ranked = row.ranked
+        ranked = table.ranked(row)
         failed = row.objective is None
         # Reasons are long; they follow below the table.
         shown = (*cells[:-1], "failed") if failed else cells
@@ -190,8 +190,8 @@ def _lines(table: Table) -> list[tuple[str, ...]]:
     lines = []
     rank = 0
     for row in table.rows:
-        rank += row.ranked
-        lines.append(_cells(row, str(rank) if row.ranked else ""))
+        rank += table.ranked(row)
+        lines.append(_cells(row, str(rank) if table.ranked(row) else ""))
     return lines
 
 

@@ -49,7 +49,7 @@ def test_gap_is_paired_with_the_episodes_of_the_bound(make):
     assert rows["oracle"].kind == "solver"
     bound = rows["oracle (dual bound)"]
     assert (bound.kind, bound.objective, bound.gap_percent) == ("bound", 10.0, 0.0)
-    assert [row.ranked for row in table.rows] == [True, False, False]
+    assert [table.ranked(row) for row in table.rows] == [True, False, False]
 
 
 def test_the_highest_bound_counts_and_one_in_expectation_before_one_per_trace(make):
@@ -87,7 +87,16 @@ def test_rows_are_sorted_and_future_bounds_and_failures_are_apart(make):
     )
     names = [row.contestant for row in table.rows]
     assert names == ["first", "second", "oracle", "bound", "failed"]
-    assert [row.ranked for row in table.rows] == [True, True, False, False, False]
+    assert [table.ranked(row) for row in table.rows] == [True, True, False, False, False]
+
+
+def test_a_mean_over_fewer_episodes_is_not_ranked(make):
+    table, rows = _table(
+        make("lucky", [1.0]), make("first", [1.0, 5.0]), make("second", [2.0, 5.0])
+    )
+    assert [row.contestant for row in table.rows] == ["first", "second", "lucky"]
+    assert [table.ranked(row) for row in table.rows] == [True, True, False]
+    assert rows["lucky"].gap_percent == 0.0
 
 
 def test_one_failed_seed_fails_the_row(make):
