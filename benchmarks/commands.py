@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 from benchmarks import contestants, hyperparameters, problems
 from benchmarks.config import load_suite, read_yaml, shipped
 from benchmarks.errors import UserError
-from benchmarks.files import slug, write_atomically
+from benchmarks.files import write_atomically
 
 
 def list_everything(options: argparse.Namespace) -> None:
@@ -48,12 +49,18 @@ def train(options: argparse.Namespace) -> None:
         if options.algo is None or options.env is None:
             raise UserError("train: give --algo and --env, or --resume DIR")
         config = _new_config(options)
-        folder = _new_folder(options.output / options.algo, slug(options.env.rpartition("/")[2]))
+        folder = _new_folder(options.output / options.algo, options.env.rpartition("/")[2])
         _write_config(folder, config)
     values = hyperparameters.load(config["algo"], config["env"], config["hyperparams"])
     print(f"training in {folder}", flush=True)
     trained = train_agent(
-        config["algo"], config["env"], config["env_kwargs"], config["seed"], values, folder
+        config["algo"],
+        config["env"],
+        config["env_kwargs"],
+        config["seed"],
+        values,
+        folder,
+        progress=sys.stderr.isatty(),
     )
     print(f"trained for {trained.model.num_timesteps} steps in {trained.seconds:.1f} s")
 

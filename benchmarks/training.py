@@ -30,8 +30,11 @@ def train(
     seed: int,
     hyperparameters: Hyperparameters,
     folder: Path,
+    progress: bool = False,
 ) -> Trained:
     """Train an agent and leave model, curve (CSV and PNG) and checkpoint in ``folder``.
+
+    With ``progress`` a bar on the terminal shows how far it is.
 
     A folder with a finished model is not trained again; one with a checkpoint is continued and
     ends with the same model as an undisturbed training.
@@ -41,6 +44,8 @@ def train(
     UserError
         If the algorithm does not take a hyper-parameter, or does not suit the environment.
     """
+    from stable_baselines3.common.callbacks import CallbackList, ProgressBarCallback
+
     from agents.common.checkpoint import learn_resumable
     from agents.registration import agent_class
     from benchmarks.curve import TrainingCurve
@@ -68,7 +73,8 @@ def train(
     checkpoint = folder / "checkpoint.safetensors"
     try:
         model = cls(hyperparameters.policy, env, seed=own_seed, device="cpu", **arguments)
-        learn_resumable(model, hyperparameters.n_timesteps, checkpoint, callback=curve)
+        callbacks = CallbackList([curve, ProgressBarCallback()] if progress else [curve])
+        learn_resumable(model, hyperparameters.n_timesteps, checkpoint, callback=callbacks)
     except (ValueError, AssertionError) as error:
         raise UserError(f"algo: {algorithm} on {env_id}: {error}") from error
     model.save(folder / MODEL)

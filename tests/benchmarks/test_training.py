@@ -35,7 +35,7 @@ def test_train_then_evaluate(capsys, tmp_path):
     assert _train(tmp_path, 200) == 0
     assert _train(tmp_path, 200) == 0
     first, second = sorted((tmp_path / "ppo_mask").iterdir())
-    assert (first.name, second.name) == ("LotSizing_v0_1", "LotSizing_v0_2")
+    assert (first.name, second.name) == ("LotSizing-v0_1", "LotSizing-v0_2")
     config = yaml.safe_load((first / "config.yml").read_text())
     assert config["hyperparams"]["n_timesteps"] == 200
     assert config["env_kwargs"] == {"instance": "VI-A", "horizon": 10}
@@ -88,7 +88,7 @@ def test_a_killed_training_goes_on_to_the_same_model(tmp_path):
     command = [sys.executable, "-m", "benchmarks", "train", "--algo", "ppo_mask", *ENV]
     command += ["--timesteps", "40000", "--output", str(tmp_path / "killed")]
     process = subprocess.Popen([*command, "--hyperparams", *SMALL], cwd=ROOT)
-    folder = tmp_path / "killed" / "ppo_mask" / "LotSizing_v0_1"
+    folder = tmp_path / "killed" / "ppo_mask" / "LotSizing-v0_1"
     deadline = time.monotonic() + 60
     while not (folder / "checkpoint.safetensors").exists():
         assert time.monotonic() < deadline
