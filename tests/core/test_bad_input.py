@@ -32,7 +32,7 @@ def test_action_outside_the_space(action, message):
 
 def test_masked_action_ends_the_episode_with_a_reason_and_a_penalty():
     env = gym.make(LOT_SIZING, instance="15x5").unwrapped
-    env.reset(seed=0)
+    first, _ = env.reset(seed=0)
     machine, item = np.argwhere(env.instance.production[0] == 0)[0]
     action = np.zeros(5, dtype=int)
     action[machine] = item + 1
@@ -43,6 +43,7 @@ def test_masked_action_ends_the_episode_with_a_reason_and_a_penalty():
     assert "cannot make" in info["invalid_action"]
     assert reward == env.problem.worst_completion(env.instance, before)[0]
     np.testing.assert_array_equal(env.state.inventory, before.inventory)
+    np.testing.assert_array_equal(info["post_decision_obs"], first)
     with pytest.raises(gym.error.ResetNeeded):
         env.step(np.zeros(5, dtype=int))
 

@@ -55,9 +55,10 @@ def test_coordinates_option_errors():
 def test_observation_is_scaled_by_the_larger_extent():
     problem = TSP(3)
     instance = TSPInstance(np.array([[(100.0, 50.0), (300.0, 50.0), (200.0, 150.0)]]))
-    seen = problem.observation(instance, problem.initial(instance))
-    np.testing.assert_allclose(seen["coordinates"][0], [(0, 0), (1, 0), (0.5, 0.5)])
-    np.testing.assert_allclose(seen["origin"], [(0, 0)])
+    for variant in (problem, problem.compiled()):
+        seen = variant.observation(instance, problem.initial(instance))
+        np.testing.assert_allclose(seen["coordinates"][0], [(0, 0), (1, 0), (0.5, 0.5)])
+        np.testing.assert_allclose(seen["origin"], [(0, 0)])
 
 
 @settings(max_examples=40, deadline=None)
