@@ -108,6 +108,15 @@ class Problem(abc.ABC, Generic[InstanceT, StateT, ExogenousT]):
             Next state, reward of the outcome (B,), and whether the task has ended, bool (B,).
         """
 
+    def expected_outcome(self, instance: InstanceT, post_state: StateT) -> Array:
+        """Expected reward (B,) of :meth:`transition` over the next exogenous information.
+
+        Only problems that know it in closed form have it.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} has no closed form of the expected outcome"
+        )
+
     # ---- what the agent sees ----------------------------------------------------------------
 
     @abc.abstractmethod

@@ -76,6 +76,19 @@ class CompiledLotSizing(LotSizing):
         )
         return LotSizingState(inventory, post_state.setup, period), reward, terminal
 
+    def expected_outcome(self, instance: LotSizingInstance, post_state: LotSizingState) -> Array:
+        """Compiled form of :meth:`LotSizing.expected_outcome`."""
+        reward = np.empty(len(post_state.inventory))
+        _expected_outcome(
+            instance.lost_sales_cost,
+            instance.holding_cost,
+            instance.max_inventory,
+            instance.demand_probability,
+            post_state.inventory,
+            reward,
+        )
+        return reward
+
     def observation(self, instance: LotSizingInstance, state: LotSizingState) -> Array:
         """Compiled form of :meth:`LotSizing.observation`."""
         if self.observation_mode != "full" or self._data is None:
@@ -162,6 +175,24 @@ def _transition(
         reward[b] = -cost
         next_period[b] = period[b] + 1
         terminal[b] = next_period[b] >= terminal_period
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _expected_outcome(lost_sales_cost, holding_cost, max_inventory, law, inventory, reward):
+    rows, items = inventory.shape
+    shared = lost_sales_cost.shape[0] == 1
+    for b in range(rows):
+        data = 0 if shared else b
+        cost = 0.0
+        for i in range(items):
+            for k in range(law.shape[2]):
+                left = inventory[b, i] - k
+                if left < 0.0:
+                    cost -= law[data, i, k] * lost_sales_cost[data, i] * left
+                else:
+                    kept = min(left, max_inventory[data, i])
+                    cost += law[data, i, k] * holding_cost[data, i] * kept
+        reward[b] = -cost
 
 
 @numba.njit(cache=True, error_model="numpy")

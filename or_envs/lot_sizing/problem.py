@@ -220,6 +220,25 @@ class LotSizing(Problem[LotSizingInstance, LotSizingState, LotSizingDemand]):
         terminal = period >= (self.horizon if self.finite_horizon else self.horizon + 1)
         return LotSizingState(inventory, post_state.setup, period), -cost, terminal
 
+    def expected_outcome(self, instance: LotSizingInstance, post_state: LotSizingState) -> Array:
+        """E[reward of the outcome | post-decision state], (B,), exact for any real stock.
+
+        Minus sum_i of rho_i E(D_i - I_i)+ + h_i E min(cap_i, (I_i - D_i)+), with the expectation
+        taken over ``demand_probability``. On torch it is differentiable in stock and data.
+        """
+        inventory = post_state.inventory[:, :, None]
+        xp = array_namespace(inventory)
+        law = instance.demand_probability
+        units = xp.arange(law.shape[2], dtype=inventory.dtype, device=inventory.device)
+        left = inventory - units
+        zero = xp.zeros_like(left)
+        kept = xp.minimum(xp.maximum(left, zero), instance.max_inventory[:, :, None] + zero)
+        cost = (
+            instance.lost_sales_cost[:, :, None] * xp.maximum(-left, zero)
+            + instance.holding_cost[:, :, None] * kept
+        )
+        return -xp.sum(xp.sum(law * cost, axis=2), axis=1)
+
     def _loss(self, xp: Any, instance: LotSizingInstance) -> Array:
         """A change-over cannot lose more than the period's output, except as published."""
         if self.allow_invalid:
@@ -251,6 +270,62 @@ class LotSizing(Problem[LotSizingInstance, LotSizingState, LotSizingDemand]):
                 flat = xp.reshape(values / largest, (values.shape[0], -1))
                 parts.append(flat + xp.zeros((num, 1), dtype=number, device=flat.device))
         return xp.concat(parts, axis=1)
+
+    def decode(self, observation: Array) -> tuple[LotSizingInstance, LotSizingState]:
+        """Recover the state, and the instance as started from it, from observations (numpy).
+
+        The inverse of :meth:`observation` on states and post-decision states. Stocks, float32
+        fractions of the cap, are rounded back to whole units. The period is 0 where it is not
+        observed, that is without ``finite_horizon``.
+
+        Parameters
+        ----------
+        observation
+            (B, size of the observation space).
+
+        Raises
+        ------
+        ValueError
+            If observations of this problem do not determine the state (``observation_mode=
+            "inventory_only"``, ``instance="random"``, or data that make fractional stocks), or
+            the array is no batch of observations.
+        """
+        data = self._decodable()
+        seen = np.asarray(observation, dtype=np.float64)
+        size = gym.spaces.flatdim(self.observation_space)
+        if seen.ndim != 2 or seen.shape[1] != size:
+            raise ValueError(f"observation: expected shape (B, {size}), got {seen.shape}")
+        n, m = self.n_items, self.n_machines
+        stock = seen[:, :n] * data.max_inventory
+        inventory = np.rint(stock)
+        if not (np.abs(stock - inventory) < 0.01).all():
+            raise ValueError(
+                "observation: stocks must be whole units, got one"
+                f" {np.abs(stock - inventory).max():g} units off"
+            )
+        one_hot = seen[:, n : n + m * (n + 1)].reshape(-1, m, n + 1)
+        if not (np.isin(one_hot, (0, 1)).all() and (one_hot.sum(axis=2) == 1).all()):
+            raise ValueError("observation: the setups must be one-hot")
+        setup = one_hot.argmax(axis=2)
+        period = np.zeros(len(seen), dtype=np.int64)
+        if self.finite_horizon:
+            period = np.rint(seen[:, n + m * (n + 1)] * self.horizon).astype(np.int64)
+        instance = dataclasses.replace(data, initial_inventory=inventory, initial_setup=setup)
+        return instance, LotSizingState(inventory, setup, period)
+
+    def _decodable(self) -> LotSizingInstance:
+        """The fixed data, if observations determine the state."""
+        if self.observation_mode != "full":
+            raise ValueError(
+                f"observation_mode: decoding needs 'full', got {self.observation_mode!r}"
+            )
+        if self._data is None:
+            raise ValueError("instance: decoding needs a fixed one, got 'random'")
+        for name in ("production", "setup_loss"):
+            values = getattr(self._data, name)
+            if (values != np.floor(values)).any():
+                raise ValueError(f"instance: {name}: decoding needs whole units")
+        return self._data
 
     def action_mask(self, instance: LotSizingInstance, state: LotSizingState) -> Array | None:
         """Idle and the items that the machine can make, (B, M (n + 1)) or shared (1, ...)."""
