@@ -79,6 +79,7 @@ def write_checkpoint(model: OnPolicyAlgorithm, path: str | os.PathLike[str]) -> 
     env_arrays, env_rest = env.get_state()
     arrays = _prefixed("environment", env_arrays)
     arrays |= _prefixed("policy", {k: _array(v) for k, v in model.policy.state_dict().items()})
+    arrays |= _prefixed("run", _agent(model).run_state())
     optimizer = model.policy.optimizer.state_dict()
     for index, moments in optimizer["state"].items():
         named = {f"{index}.{key}": _array(value) for key, value in moments.items()}
@@ -90,7 +91,7 @@ def write_checkpoint(model: OnPolicyAlgorithm, path: str | os.PathLike[str]) -> 
     legacy: Any = np.random.get_state()  # noqa: NPY002  (SB3 shuffles minibatches with it)
     arrays["numpy_generator"] = legacy[1]
     settings = {
-        "model": _settings(model),
+        "model": _agent(model).settings(),
         "param_groups": optimizer["param_groups"],
         "numpy_generator": legacy[2:],
         "environment": env_rest,
@@ -123,7 +124,7 @@ def resume(model: OnPolicyAlgorithm, path: str | os.PathLike[str]) -> None:
     """
     env = _sb3_vec_env(model)
     arrays, settings = read(path, f"{type(model).__name__} checkpoint")
-    for name, value in _settings(model).items():
+    for name, value in _agent(model).settings().items():
         if settings["model"][name] != value:
             raise ValueError(
                 f"{path}: written by a model with {name} {settings['model'][name]},"
@@ -143,6 +144,7 @@ def resume(model: OnPolicyAlgorithm, path: str | os.PathLike[str]) -> None:
     model.policy.optimizer.load_state_dict(
         {"state": optimizer_state, "param_groups": settings["param_groups"]}
     )
+    _agent(model).set_run_state(_part(arrays, "run"))
     last_obs = _part(arrays, "last_obs")
     model._last_obs = last_obs.get("", last_obs)
     model._last_episode_starts = arrays["last_episode_starts"]
@@ -199,10 +201,10 @@ def _sb3_vec_env(model: OnPolicyAlgorithm) -> SB3VecEnv:
     return model.env
 
 
-def _settings(model: OnPolicyAlgorithm) -> dict[str, Any]:
+def _agent(model: OnPolicyAlgorithm) -> SafeFiles:
     if not isinstance(model, SafeFiles):
         raise ValueError(f"checkpoint: {type(model).__name__} is not an agent of this package")
-    return model.settings()
+    return model
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

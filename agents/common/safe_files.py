@@ -6,6 +6,7 @@ import inspect
 import os
 from typing import Any, Self
 
+import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.type_aliases import GymEnv
@@ -61,6 +62,13 @@ class SafeFiles(BaseAlgorithm):
             "observation_space": space_to_json(self.observation_space),
             "action_space": space_to_json(self.action_space),
         }
+
+    def run_state(self) -> dict[str, np.ndarray]:
+        """What the rest of a run depends on beside policy, optimiser, environment and counters."""
+        return {}
+
+    def set_run_state(self, arrays: dict[str, np.ndarray]) -> None:
+        """Go on from what :meth:`run_state` returned."""
 
     def save(self, path: str | os.PathLike[str]) -> None:  # type: ignore[override]
         """Write the model to exactly this file (see :func:`agents.common.files.save_model`)."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections import deque
+from collections.abc import Generator, Mapping
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -60,17 +61,29 @@ class PostDecisionRolloutBuffer(RolloutBuffer):
         (K = 1).
     half_steps
         Keep post-decision observations, rewards and values.
+    rollouts
+        Yield the transitions of this many roll-outs, the newest ones, with the advantages and
+        log-probabilities that they were collected with.
     """
 
     def __init__(
-        self, *args: Any, per_component: bool = False, half_steps: bool = True, **kwargs: Any
+        self,
+        *args: Any,
+        per_component: bool = False,
+        half_steps: bool = True,
+        rollouts: int = 1,
+        **kwargs: Any,
     ) -> None:
         self.per_component = per_component
         self.half_steps = half_steps
+        #: Flat arrays of the newest roll-outs before this one, oldest first.
+        self._older: deque[dict[str, np.ndarray]] = deque(maxlen=rollouts - 1)
+        self._pool: dict[str, np.ndarray] = {}
         super().__init__(*args, **kwargs)
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Start a new roll-out; of the older ones the newest are kept."""
+        self.set_kept(self.kept())
         size = (self.buffer_size, self.n_envs)
 
         def numbers(*shape: int) -> np.ndarray:
@@ -141,50 +154,76 @@ class PostDecisionRolloutBuffer(RolloutBuffer):
     def get(self, batch_size: int | None = None) -> Generator[Samples, None, None]:  # type: ignore[override]
         """Yield the transitions once, in random minibatches."""
         assert self.full
-        total = self.buffer_size * self.n_envs
+        if not self.generator_ready:
+            every = [*self._older, self._flat_arrays()]
+            self._pool = {
+                name: np.concatenate([one[name] for one in every]) if self._older else array
+                for name, array in every[-1].items()
+            }
+            self.generator_ready = True
+        total = len(self._pool["actions"])
         # The global generator and this order of calls are SB3's: PPO must come out bit-equal.
         order = np.random.permutation(total)  # noqa: NPY002
-        if not self.generator_ready:
-            names = ["observations", "actions", "values", "log_probs", "advantages", "returns"]
-            if self.action_masks is not None:
-                names.append("action_masks")
-            if self.half_steps:
-                names += ["post_observations", "post_values", "post_returns"]
-            for name in names:
-                setattr(self, name, self._flat(getattr(self, name)))
-            self.generator_ready = True
         batch_size = batch_size or total
         for start in range(0, total, batch_size):
             yield self._get_samples(order[start : start + batch_size])
 
     def _get_samples(self, batch_inds: np.ndarray, env: Any = None) -> Samples:  # type: ignore[override]
-        def take(values: Any) -> Any:
-            if isinstance(values, dict):
-                return {key: take(value) for key, value in values.items()}
-            return self.to_torch(values[batch_inds])
+        def take(name: str) -> torch.Tensor:
+            return self.to_torch(self._pool[name][batch_inds])
+
+        def take_observations(name: str) -> Any:
+            if isinstance(self.observation_space, gym.spaces.Dict):
+                return {key: take(f"{name}.{key}") for key in self.observation_space.spaces}
+            return take(name)
 
         return Samples(
-            take(self.observations),
-            take(self.actions).float(),
-            take(self.log_probs),
-            take(self.advantages).flatten(),
-            take(self.returns).flatten(),
-            None if self.action_masks is None else take(self.action_masks),
-            take(self.post_observations) if self.half_steps else None,
-            take(self.post_returns).flatten() if self.half_steps else None,
+            take_observations("observations"),
+            take("actions").float(),
+            take("log_probs"),
+            take("advantages").flatten(),
+            take("returns").flatten(),
+            None if self.action_masks is None else take("action_masks"),
+            take_observations("post_observations") if self.half_steps else None,
+            take("post_returns").flatten() if self.half_steps else None,
         )
+
+    def kept(self) -> list[dict[str, np.ndarray]]:
+        """Roll-outs that stay in use when the next one starts, oldest first.
+
+        Every one is a dict of flat arrays (N, ...), those of Dict observations by "name.key".
+        """
+        if not self._older.maxlen or not self.full:
+            return list(self._older)
+        return [*self._older, self._flat_arrays()][-self._older.maxlen :]
+
+    def set_kept(self, rollouts: list[dict[str, np.ndarray]]) -> None:
+        """Go on from what :meth:`kept` returned."""
+        self._older = deque(rollouts, maxlen=self._older.maxlen)
+
+    def _flat_arrays(self) -> dict[str, np.ndarray]:
+        """What is learned from, every array (T, B, ...) flattened to (B T, ...) as in SB3."""
+        names = ["observations", "actions", "log_probs", "advantages", "returns"]
+        if self.action_masks is not None:
+            names.append("action_masks")
+        if self.half_steps:
+            names += ["post_observations", "post_returns"]
+        flat: dict[str, np.ndarray] = {}
+        for name in names:
+            values = getattr(self, name)
+            parts: Mapping[str, np.ndarray] = (
+                {f"{name}.{key}": part for key, part in values.items()}
+                if isinstance(values, dict)
+                else {name: values}
+            )
+            flat |= {key: self.swap_and_flatten(part) for key, part in parts.items()}
+        return flat
 
     def _empty(self, space: gym.Space[Any]) -> Any:
         if isinstance(space, gym.spaces.Dict):
             return {key: self._empty(part) for key, part in space.spaces.items()}
         assert space.shape is not None
         return np.zeros((self.buffer_size, self.n_envs, *space.shape), dtype=space.dtype)
-
-    def _flat(self, values: Any) -> Any:
-        """(T, B, ...) to (B T, ...), environment by environment as in SB3."""
-        if isinstance(values, dict):
-            return {key: self._flat(value) for key, value in values.items()}
-        return self.swap_and_flatten(values)
 
 
 def _store(target: Any, step: int, values: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import gymnasium as gym
 import numpy as np
@@ -11,18 +11,23 @@ import torch
 from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import GymEnv, Schedule
+from stable_baselines3.common.type_aliases import GymEnv, PyTorchObs, Schedule
 from stable_baselines3.common.utils import explained_variance, obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize, unwrap_vec_normalize
 from torch.nn import functional as F
 
 from agents.common.safe_files import SafeFiles
-from agents.pdppo.advantages import published, temporal_difference
-from agents.pdppo.buffer import PostDecision, PostDecisionRolloutBuffer
+from agents.pdppo.advantages import minimum_value, partial_returns, temporal_difference
+from agents.pdppo.buffer import PostDecision, PostDecisionRolloutBuffer, Samples
 from agents.pdppo.policies import PostDecisionActorCriticPolicy, PostDecisionMultiInputPolicy
+from agents.pdppo.reference import ReferencePolicy
+from or_envs.core.problem import Problem
+from or_envs.core.sb3 import SB3VecEnv
 
-Advantage = Literal["ppo", "pd_max", "pd_td"]
+Advantage = Literal["ppo", "ppo_two_critics", "pd_max", "pd_min", "pd_sum", "pd_td"]
 Ratio = Literal["joint", "per_component"]
+
+_WITHOUT_HALF_STEPS = ("ppo", "ppo_two_critics")
 
 _KEYS = ("post_decision_obs", "post_decision_reward", "exogenous_reward")
 
@@ -36,19 +41,34 @@ class PDPPO(SafeFiles, stable_baselines3.PPO):
     Parameters
     ----------
     policy
-        "MlpPolicy", or "MultiInputPolicy" for Dict observations.
+        "MlpPolicy", "MultiInputPolicy" for Dict observations, or "ReferencePolicy", the networks
+        of the published code (:class:`agents.pdppo.reference.ReferencePolicy`).
     env
         Environment; native batches by :class:`or_envs.core.sb3.SB3VecEnv` are much faster.
     advantage
         "pd_td": generalised advantage estimation over the half-steps, see
         :func:`agents.pdppo.advantages.temporal_difference`; time limits are bootstrapped.
-        "pd_max": as published, see :func:`agents.pdppo.advantages.published`; biased.
+        "pd_max": as published, the larger of two partial advantages; biased, see
+        :func:`agents.pdppo.advantages.partial_returns`. "pd_sum": their sum.
+        "pd_min": as in the older published code, see
+        :func:`agents.pdppo.advantages.minimum_value`.
         "ppo": PPO itself, bit-equal to Stable-Baselines3's; it needs no half-steps.
+        "ppo_two_critics": PPO whose value is the mean of two independent critics of s, with as
+        many parameters as the others have; it needs no half-steps either.
     ratio
         Clip the ratio of the whole action ("joint", as SB3), or that of every component of a
         MultiDiscrete action ("per_component", as the published code).
     lambda_decision, lambda_outcome
         lambda_1 and lambda_2 of "pd_td".
+    reuse_rollouts
+        Learn from the newest ``reuse_rollouts`` roll-outs, the older ones with the advantages and
+        probabilities that they were collected with (published code: 6). PPO is 1.
+    expected_outcome
+        Replace the sampled r^w by its expectation E[r^w | s^x], which takes the noise of the
+        reward (not that of s') out of the advantage. For an
+        :class:`or_envs.core.sb3.SB3VecEnv` of a problem with ``expected_outcome``.
+    critic_learning_rate
+        Constant learning rate of the critics; ``None``: ``learning_rate``.
     mask
         Mask illegal actions; ``None``: if the environment says which they are.
     learning_rate, n_steps, batch_size, n_epochs, gamma, gae_lambda, clip_range, \
@@ -61,12 +81,13 @@ tensorboard_log, policy_kwargs, verbose, seed, device
     ------
     ValueError
         If an argument is outside its range, the environment is normalised by ``VecNormalize``,
-        or (while learning) it does not give the half-steps.
+        or (while learning) it does not give the half-steps or the expected outcome.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
         "MlpPolicy": PostDecisionActorCriticPolicy,
         "MultiInputPolicy": PostDecisionMultiInputPolicy,
+        "ReferencePolicy": ReferencePolicy,
     }
     policy: PostDecisionActorCriticPolicy
     rollout_buffer: PostDecisionRolloutBuffer
@@ -91,6 +112,9 @@ tensorboard_log, policy_kwargs, verbose, seed, device
         ratio: Ratio = "joint",
         lambda_decision: float = 0.9,
         lambda_outcome: float = 0.95,
+        reuse_rollouts: int = 1,
+        expected_outcome: bool = False,
+        critic_learning_rate: float | None = None,
         mask: bool | None = None,
         stats_window_size: int = 100,
         tensorboard_log: str | None = None,
@@ -100,20 +124,35 @@ tensorboard_log, policy_kwargs, verbose, seed, device
         device: torch.device | str = "auto",
         _init_setup_model: bool = True,
     ) -> None:
-        if advantage not in ("ppo", "pd_max", "pd_td"):
-            raise ValueError(f"advantage: expected 'ppo', 'pd_max' or 'pd_td', got {advantage!r}")
-        if ratio not in ("joint", "per_component"):
-            raise ValueError(f"ratio: expected 'joint' or 'per_component', got {ratio!r}")
+        for name, choice, allowed in (
+            ("advantage", advantage, get_args(Advantage)),
+            ("ratio", ratio, get_args(Ratio)),
+        ):
+            if choice not in allowed:
+                raise ValueError(f"{name}: expected one of {', '.join(allowed)}, got {choice!r}")
         for name, value in (
             ("lambda_decision", lambda_decision),
             ("lambda_outcome", lambda_outcome),
         ):
             if not 0 <= value <= 1:
                 raise ValueError(f"{name}: expected a number in [0, 1], got {value}")
+        if reuse_rollouts < 1:
+            raise ValueError(f"reuse_rollouts: expected an integer >= 1, got {reuse_rollouts}")
+        if critic_learning_rate is not None and not critic_learning_rate > 0:
+            raise ValueError(
+                f"critic_learning_rate: expected a number > 0, got {critic_learning_rate}"
+            )
+        if expected_outcome and advantage in _WITHOUT_HALF_STEPS:
+            raise ValueError(
+                f"expected_outcome: True, but advantage={advantage!r} does not tell outcomes apart"
+            )
         self.advantage = advantage
         self.ratio = ratio
         self.lambda_decision = lambda_decision
         self.lambda_outcome = lambda_outcome
+        self.reuse_rollouts = reuse_rollouts
+        self.expected_outcome = expected_outcome
+        self.critic_learning_rate = critic_learning_rate
         self.mask = mask
         super().__init__(
             policy,
@@ -133,7 +172,8 @@ tensorboard_log, policy_kwargs, verbose, seed, device
             rollout_buffer_class=PostDecisionRolloutBuffer,
             rollout_buffer_kwargs={
                 "per_component": ratio == "per_component",
-                "half_steps": advantage != "ppo",
+                "half_steps": advantage not in _WITHOUT_HALF_STEPS,
+                "rollouts": reuse_rollouts,
             },
             stats_window_size=stats_window_size,
             tensorboard_log=tensorboard_log,
@@ -157,12 +197,14 @@ tensorboard_log, policy_kwargs, verbose, seed, device
 
         It is SB3's loop; new are the masks and the half-steps.
         """
-        half_steps = self.advantage != "ppo"
+        half_steps = rollout_buffer.half_steps
         if half_steps and isinstance(unwrap_vec_normalize(env), VecNormalize):
             raise ValueError(
                 "env: VecNormalize does not normalise post-decision observations and rewards; use"
                 " the problem's own scaling and SB3VecEnv's reward_scale"
             )
+        if self.expected_outcome:
+            _check_expected_outcome(env)
         masking = self._masking(env)
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
@@ -172,17 +214,19 @@ tensorboard_log, policy_kwargs, verbose, seed, device
             assert self._last_obs is not None
             action_masks = get_action_masks(env) if masking else None
             with torch.no_grad():
-                actions, values, log_probs = self.policy(
-                    obs_as_tensor(self._last_obs, self.device), action_masks=action_masks
-                )
+                seen = obs_as_tensor(self._last_obs, self.device)
+                actions, values, log_probs = self.policy(seen, action_masks=action_masks)
+                if self.advantage == "ppo_two_critics":
+                    values = self._predict_values(seen)
             if self.ratio == "joint":
                 log_probs = log_probs.sum(dim=1, keepdim=True)
             actions = actions.cpu().numpy()
             played = actions
             if isinstance(self.action_space, gym.spaces.Box):
                 played = np.clip(actions, self.action_space.low, self.action_space.high)
+            expected = _expected_outcome(env, played) if self.expected_outcome else None
             new_obs, rewards, dones, infos = env.step(played)
-            post_decision = self._post_decision(rewards, infos) if half_steps else None
+            post_decision = self._post_decision(rewards, infos, expected) if half_steps else None
 
             self.num_timesteps += env.num_envs
             callback.update_locals(locals())
@@ -191,14 +235,14 @@ tensorboard_log, policy_kwargs, verbose, seed, device
             self._update_info_buffer(infos, dones)
 
             # A time limit is no end of the task. The value of what would follow belongs to the
-            # outcome; the published algorithm takes time limits for ends.
-            if self.advantage != "pd_max":
+            # outcome; the published algorithms take time limits for ends.
+            if self.advantage in ("ppo", "ppo_two_critics", "pd_td"):
                 target = rewards if post_decision is None else post_decision.exogenous_reward
                 for row in np.flatnonzero(dones):
                     if infos[row].get("TimeLimit.truncated", False):
                         last, _ = self.policy.obs_to_tensor(infos[row]["terminal_observation"])
                         with torch.no_grad():
-                            target[row] += (self.gamma * self.policy.predict_values(last)).item()
+                            target[row] += (self.gamma * self._predict_values(last)).item()
             assert self._last_episode_starts is not None
             rollout_buffer.add(
                 self._last_obs,
@@ -213,7 +257,7 @@ tensorboard_log, policy_kwargs, verbose, seed, device
             self._last_obs = new_obs  # type: ignore[assignment]
             self._last_episode_starts = dones
         with torch.no_grad():
-            last_values = self.policy.predict_values(obs_as_tensor(new_obs, self.device))  # type: ignore[arg-type]
+            last_values = self._predict_values(obs_as_tensor(new_obs, self.device))  # type: ignore[arg-type]
         self._compute_advantages(rollout_buffer, last_values, dones)
         callback.update_locals(locals())
         callback.on_rollout_end()
@@ -225,8 +269,20 @@ tensorboard_log, policy_kwargs, verbose, seed, device
             raise ValueError("mask: True, but the environment has no method action_masks")
         return supported if self.mask is None else self.mask
 
-    def _post_decision(self, rewards: np.ndarray, infos: list[dict[str, Any]]) -> PostDecision:
-        """Read the half-steps of all environments from their infos."""
+    def _predict_values(self, obs: PyTorchObs) -> torch.Tensor:
+        """V(s), (B, 1); of "ppo_two_critics" the mean of two."""
+        values = self.policy.predict_values(obs)
+        if self.advantage == "ppo_two_critics":
+            return (values + self.policy.predict_post_values(obs)) / 2
+        return values
+
+    def _post_decision(
+        self, rewards: np.ndarray, infos: list[dict[str, Any]], expected: np.ndarray | None
+    ) -> PostDecision:
+        """Read the half-steps of all environments from their infos.
+
+        ``expected`` outcomes (B,), if given, replace the sampled ones.
+        """
         for key in _KEYS:
             if any(key not in info for info in infos):
                 raise ValueError(
@@ -249,6 +305,10 @@ tensorboard_log, policy_kwargs, verbose, seed, device
                 "env: post_decision_reward and exogenous_reward do not add up to the reward; a"
                 " wrapper must change all three"
             )
+        if expected is not None:
+            # An illegal action ends the episode with a penalty and without any outcome.
+            illegal = np.array(["invalid_action" in info for info in infos])
+            exogenous = np.where(illegal, exogenous, expected).astype(np.float32)
         with torch.no_grad():
             value = self.policy.predict_post_values(obs_as_tensor(observation, self.device))
         return PostDecision(observation, post, exogenous, value)
@@ -256,7 +316,7 @@ tensorboard_log, policy_kwargs, verbose, seed, device
     def _compute_advantages(
         self, buffer: PostDecisionRolloutBuffer, last_values: torch.Tensor, dones: np.ndarray
     ) -> None:
-        if self.advantage == "ppo":
+        if not buffer.half_steps:
             buffer.compute_returns_and_advantage(last_values, dones)
             return
         half_steps = (
@@ -267,7 +327,11 @@ tensorboard_log, policy_kwargs, verbose, seed, device
             buffer.post_values,
         )
         if self.advantage == "pd_max":
-            computed = published(*half_steps, self.gamma)
+            computed = partial_returns(*half_steps, self.gamma, np.maximum)
+        elif self.advantage == "pd_sum":
+            computed = partial_returns(*half_steps, self.gamma, np.add)
+        elif self.advantage == "pd_min":
+            computed = minimum_value(*half_steps, self.gamma)
         else:
             computed = temporal_difference(
                 *half_steps,
@@ -287,6 +351,8 @@ tensorboard_log, policy_kwargs, verbose, seed, device
         """
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
+        if self.critic_learning_rate is not None:
+            self.policy.optimizer.param_groups[1]["lr"] = self.critic_learning_rate
         epsilon = self.clip_range(self._current_progress_remaining)  # type: ignore[operator]
         losses: dict[str, list[float]] = {}
         going_on = True
@@ -311,24 +377,20 @@ tensorboard_log, policy_kwargs, verbose, seed, device
                 # L^CLIP = E min(r A, clip(r, 1 - eps, 1 + eps) A)            [eq. 7]
                 clipped = torch.clamp(ratio, 1 - epsilon, 1 + epsilon)
                 policy_loss = -torch.min(advantages * ratio, advantages * clipped).mean()
-                # L^VF = (V(s) - R)^2                                         [eq. 9]
-                value_loss = F.mse_loss(batch.returns, now.values.flatten())
                 # S = entropy of the policy                                   [eq. 9]
                 entropy_loss = -torch.mean(now.entropy)
-                loss = policy_loss + self.ent_coef * entropy_loss + self.vf_coef * value_loss
-                # The second critic: (V^x(s^x) - R^x)^2              [arXiv 2504.05150]
-                if batch.post_returns is not None:
-                    post_values = self.policy.predict_post_values(batch.post_observations)
-                    post_value_loss = F.mse_loss(batch.post_returns, post_values.flatten())
-                    loss = loss + self.vf_coef * post_value_loss
-                    losses.setdefault("post_value_loss", []).append(post_value_loss.item())
+                loss = policy_loss + self.ent_coef * entropy_loss
+                # L^VF, of both critics                                       [eq. 9]
+                critic_losses = self._critic_losses(batch, now.values)
+                for critic_loss in critic_losses.values():
+                    loss = loss + self.vf_coef * critic_loss
 
                 with torch.no_grad():  # http://joschu.net/blog/kl-approx.html
                     approx_kl = ((ratio - 1) - log_ratio).sum(dim=1).mean().item()
                     clip_fraction = (torch.abs(ratio - 1) > epsilon).float().mean().item()
                 for name, value in (
                     ("policy_gradient_loss", policy_loss.item()),
-                    ("value_loss", value_loss.item()),
+                    *((name, critic_loss.item()) for name, critic_loss in critic_losses.items()),
                     ("entropy_loss", entropy_loss.item()),
                     ("loss", loss.item()),
                     ("approx_kl", approx_kl),
@@ -367,6 +429,44 @@ tensorboard_log, policy_kwargs, verbose, seed, device
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/clip_range", epsilon)
 
+    def _critic_losses(self, batch: Samples, values: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Squared errors of the critics; ``values`` are V(s) of the batch, (N, 1)."""
+        values = values.flatten()
+        if self.advantage == "ppo":
+            return {"value_loss": F.mse_loss(batch.returns, values)}
+        if self.advantage == "ppo_two_critics":
+            post_observations, post_returns = batch.observations, batch.returns
+        else:
+            assert batch.post_returns is not None
+            post_observations, post_returns = batch.post_observations, batch.post_returns
+        post_values = self.policy.predict_post_values(post_observations).flatten()
+        if self.advantage == "pd_min":
+            smaller = torch.minimum(values, post_values)
+            return {"value_loss": F.mse_loss(batch.returns, smaller)}
+        # (V(s) - R)^2 and (V^x(s^x) - R^x)^2                        [arXiv 2504.05150]
+        return {
+            "value_loss": F.mse_loss(batch.returns, values),
+            "post_value_loss": F.mse_loss(post_returns, post_values),
+        }
+
+    # ---- checkpoints and playing ------------------------------------------------------------
+
+    def run_state(self) -> dict[str, np.ndarray]:
+        """Roll-outs that are still learned from, the oldest as "0.*"."""
+        return {
+            f"{number}.{name}": array
+            for number, rollout in enumerate(self.rollout_buffer.kept())
+            for name, array in rollout.items()
+        }
+
+    def set_run_state(self, arrays: dict[str, np.ndarray]) -> None:
+        """Go on from what :meth:`run_state` returned."""
+        rollouts: dict[int, dict[str, np.ndarray]] = {}
+        for key, array in arrays.items():
+            number, _, name = key.partition(".")
+            rollouts.setdefault(int(number), {})[name] = array
+        self.rollout_buffer.set_kept([rollouts[number] for number in sorted(rollouts)])
+
     def predict(  # type: ignore[override]
         self,
         observation: np.ndarray | dict[str, np.ndarray],
@@ -389,3 +489,26 @@ tensorboard_log, policy_kwargs, verbose, seed, device
             Allowed actions, bool (B, sum of action sizes).
         """
         return self.policy.predict(observation, state, episode_start, deterministic, action_masks)
+
+
+def _check_expected_outcome(env: VecEnv) -> None:
+    if not isinstance(env, SB3VecEnv):
+        raise ValueError(
+            f"env: expected_outcome=True needs an SB3VecEnv, got {type(env).__name__}, whose states"
+            " cannot be seen"
+        )
+    problem = env.vector_env.problem
+    if type(problem).expected_outcome is Problem.expected_outcome:
+        raise ValueError(
+            f"env: expected_outcome=True, but {type(problem).__name__} has no closed form of the"
+            " expected outcome"
+        )
+
+
+def _expected_outcome(env: VecEnv, actions: np.ndarray) -> np.ndarray:
+    """E[r^w | s^x] of the current states and these actions, (B,), in the agent's scale."""
+    assert isinstance(env, SB3VecEnv)
+    batch = env.vector_env.batch
+    post_state, _ = batch.problem.post_decision(batch.instance, batch.state, actions)
+    expected: np.ndarray = batch.problem.expected_outcome(batch.instance, post_state)
+    return env.reward_scale * expected

@@ -44,7 +44,8 @@ class PostDecisionActorCriticPolicy(ActorCriticPolicy):
 
     The second critic has an extractor and layers of its own, sized as those of the first, and is
     the last to be initialised, from a copy of the random stream: actor and first critic are those
-    of SB3's policy for the same seed. The arguments are SB3's.
+    of SB3's policy for the same seed. The arguments are SB3's. The optimiser has two groups of
+    parameters, the actor's (and what it shares with a critic) and the critics'.
     """
 
     post_features_extractor: BaseFeaturesExtractor
@@ -65,7 +66,7 @@ class PostDecisionActorCriticPolicy(ActorCriticPolicy):
                     module.apply(lambda part: self.init_weights(part, gain=np.sqrt(2)))
                 self.init_weights(self.post_value_net[-1], gain=1)
         self.optimizer = self.optimizer_class(
-            self.parameters(),
+            [{"params": self.actor_parameters()}, {"params": self.critic_parameters()}],
             lr=lr_schedule(1),  # type: ignore[call-arg]
             **self.optimizer_kwargs,
         )
@@ -77,6 +78,18 @@ class PostDecisionActorCriticPolicy(ActorCriticPolicy):
     def post_critic_parameters(self) -> list[nn.Parameter]:
         """Parameters of the second critic."""
         return [parameter for part in self.post_critic_modules() for parameter in part.parameters()]
+
+    def critic_parameters(self) -> list[nn.Parameter]:
+        """Parameters of both critics that the actor does not share."""
+        parts = [self.mlp_extractor.value_net, self.value_net, *self.post_critic_modules()]
+        if not self.share_features_extractor:
+            parts.append(self.vf_features_extractor)
+        return [parameter for part in parts for parameter in part.parameters()]
+
+    def actor_parameters(self) -> list[nn.Parameter]:
+        """All other parameters."""
+        critics = {id(parameter) for parameter in self.critic_parameters()}
+        return [parameter for parameter in self.parameters() if id(parameter) not in critics]
 
     def actor_critic_parameters(self) -> list[nn.Parameter]:
         """Parameters of the actor and of the first critic, those of SB3's policy."""

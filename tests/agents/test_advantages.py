@@ -1,4 +1,4 @@
-"""The two estimators against worked figures and slow direct definitions."""
+"""The estimators against worked figures and slow direct definitions."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import RolloutBuffer
 
-from agents.pdppo.advantages import published, temporal_difference
+from agents.pdppo.advantages import minimum_value, partial_returns, temporal_difference
 
 T, B, GAMMA = 12, 3, 0.9
 
@@ -24,30 +24,73 @@ def data():
     return {**arrays, "dones": dones}
 
 
-def test_published_worked_example():
-    # gamma = 0.9, two periods, the episode ends; by hand.
-    def column(*numbers):
-        return np.array(numbers, dtype=float)[:, None]
+def column(*numbers):
+    return np.array(numbers, dtype=float)[:, None]
 
-    advantages, returns, post_returns = published(
-        post_rewards=column(-20, 0),
-        exogenous_rewards=column(-5, -3),
-        dones=np.array([[False], [True]]),
-        values=column(-6, -2),
-        post_values=column(-15, -1),
-        gamma=0.9,
-    )
+
+#: gamma = 0.9, two periods, the episode ends; everything below is by hand.
+EXAMPLE = {
+    "post_rewards": column(-20, 0),
+    "exogenous_rewards": column(-5, -3),
+    "dones": np.array([[False], [True]]),
+    "values": column(-6, -2),
+    "post_values": column(-15, -1),
+    "gamma": 0.9,
+}
+
+
+@pytest.mark.parametrize(
+    ("combine", "expected"), [(np.maximum, (-1.7, 1)), (np.add, (-6.7, 0))], ids=["max", "sum"]
+)
+def test_partial_returns_worked_example(combine, expected):
+    advantages, returns, post_returns = partial_returns(**EXAMPLE, combine=combine)
     np.testing.assert_allclose(returns, column(-7.7, -3))
     np.testing.assert_allclose(post_returns, column(-20, 0))
-    np.testing.assert_allclose(advantages, column(-1.7, 1))
-    # The sum of the same two, which is the advantage that PPO would have.
-    np.testing.assert_allclose(
-        returns - column(-6, -2) + post_returns - column(-15, -1), column(-6.7, 0), atol=1e-12
+    np.testing.assert_allclose(advantages, column(*expected), atol=1e-12)
+
+
+def test_minimum_value_worked_example():
+    advantages, returns, post_returns = minimum_value(**EXAMPLE)
+    np.testing.assert_allclose(returns, column(-27.7, -3))
+    np.testing.assert_array_equal(returns, post_returns)
+    np.testing.assert_allclose(advantages, column(-12.7, -1))
+
+
+def test_sum_is_the_monte_carlo_advantage_of_the_summed_critics(data):
+    whole = partial_returns(**data, gamma=GAMMA, combine=np.add)
+    one = temporal_difference(
+        **{**data, "values": data["values"] + data["post_values"], "dones": _cut(data["dones"])},
+        last_values=np.zeros(B),
+        gamma=GAMMA,
+        lambda_decision=1,
+        lambda_outcome=1,
     )
+    np.testing.assert_allclose(whole[0], one[0], atol=1e-12)
 
 
-def test_published_is_its_definition(data):
-    advantages, returns, post_returns = published(**data, gamma=GAMMA)
+def test_minimum_value_is_the_larger_advantage_of_two_critics_of_the_whole(data):
+    advantages, returns, _ = minimum_value(**data, gamma=GAMMA)
+    parts = [
+        temporal_difference(
+            **{**data, "values": values, "dones": _cut(data["dones"])},
+            last_values=np.zeros(B),
+            gamma=GAMMA,
+            lambda_decision=1,
+            lambda_outcome=1,
+        )
+        for values in (data["values"], data["post_values"])
+    ]
+    np.testing.assert_allclose(advantages, np.maximum(parts[0][0], parts[1][0]), atol=1e-12)
+    np.testing.assert_allclose(returns, parts[0][1], atol=1e-12)
+
+
+def _cut(dones):
+    """The published returns end with the buffer."""
+    return np.vstack([dones[:-1], np.ones((1, B), bool)])
+
+
+def test_partial_returns_are_their_definition(data):
+    advantages, returns, post_returns = partial_returns(**data, gamma=GAMMA, combine=np.maximum)
     for b in range(B):
         for t in range(T):
             end = t
@@ -63,14 +106,18 @@ def test_published_is_its_definition(data):
             )
 
 
-def test_published_advantage_is_biased_upwards():
+def test_the_maximum_is_biased_upwards_and_the_sum_is_not():
     # E max of two independent N(0, sigma^2) is sigma / sqrt(pi) = 0.564 sigma, though both
     # critics are exact (their errors have mean zero).
     sigma, num = 3.0, 200_000
     noise = np.random.default_rng(0).normal(scale=sigma, size=(2, 1, num))
     zero = np.zeros((1, num))
-    advantages, _, _ = published(noise[0], noise[1], np.ones((1, num), bool), zero, zero, 0.99)
-    assert advantages.mean() / sigma == pytest.approx(1 / np.sqrt(np.pi), abs=0.01)
+    dones = np.ones((1, num), bool)
+    means = [
+        partial_returns(*noise, dones, zero, zero, 0.99, combine)[0].mean() / sigma
+        for combine in (np.maximum, np.add)
+    ]
+    assert means == pytest.approx([1 / np.sqrt(np.pi), 0], abs=0.01)
 
 
 def test_temporal_difference_is_its_definition(data):
@@ -153,7 +200,8 @@ def test_deterministic_limit(data):
 
 def test_inputs_are_not_changed(data):
     before = {name: array.copy() for name, array in data.items()}
-    published(**data, gamma=GAMMA)
+    partial_returns(**data, gamma=GAMMA, combine=np.maximum)
+    minimum_value(**data, gamma=GAMMA)
     temporal_difference(
         **data, last_values=np.zeros(B), gamma=GAMMA, lambda_decision=0.5, lambda_outcome=0.5
     )

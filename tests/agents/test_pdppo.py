@@ -21,7 +21,9 @@ from tests.agents.helpers import (
     parameters,
 )
 
-MODES = pytest.mark.parametrize("advantage", ["ppo", "pd_max", "pd_td"])
+MODES = pytest.mark.parametrize(
+    "advantage", ["ppo", "ppo_two_critics", "pd_max", "pd_min", "pd_sum", "pd_td"]
+)
 RATIOS = pytest.mark.parametrize("ratio", ["joint", "per_component"])
 
 
@@ -114,7 +116,10 @@ def test_the_advantages_and_ratios_differ():
         parameters(build(PDPPO, lot_sizing(), advantage=advantage, ratio=ratio).learn(80))
         for advantage, ratio in (
             ("ppo", "joint"),
+            ("ppo_two_critics", "joint"),
             ("pd_max", "joint"),
+            ("pd_min", "joint"),
+            ("pd_sum", "joint"),
             ("pd_td", "joint"),
             ("pd_td", "per_component"),
         )
@@ -124,7 +129,7 @@ def test_the_advantages_and_ratios_differ():
         assert all(not torch.equal(first[i], first[j]) for j in range(i))
 
 
-@pytest.mark.parametrize("advantage", ["pd_max", "pd_td"])
+@pytest.mark.parametrize("advantage", ["ppo_two_critics", "pd_max", "pd_sum", "pd_td"])
 def test_second_critic_learns(advantage):
     """On the transitions of one roll-out, again and again."""
     model = build(PDPPO, lot_sizing(), advantage=advantage, learning_rate=3e-3)
@@ -231,9 +236,9 @@ def test_time_limit_bootstrap_goes_to_the_outcome_only():
 
 def test_log_probability_of_components():
     model, buffer = filled_buffer("pd_td", ratio="per_component")
-    assert buffer.log_probs.shape == (80, 5)
+    assert next(buffer.get()).old_log_prob.shape == (80, 5)
     joint, _ = filled_buffer("pd_td")
-    assert joint.rollout_buffer.log_probs.shape == (80, 1)
+    assert next(joint.rollout_buffer.get()).old_log_prob.shape == (80, 1)
     obs = torch.as_tensor(observations(model))
     actions, _, log_probs = model.policy(obs)
     expected = torch.stack(
@@ -308,10 +313,12 @@ def test_vec_normalize_is_refused():
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
-        ("advantage", "pd_min"),
+        ("advantage", "pd_mean"),
         ("ratio", "product"),
         ("lambda_decision", 1.1),
         ("lambda_outcome", -0.1),
+        ("reuse_rollouts", 0),
+        ("critic_learning_rate", 0.0),
     ],
 )
 def test_bad_settings(setting, value):
