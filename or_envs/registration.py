@@ -12,6 +12,11 @@ from or_envs.core.problem import AnyProblem
 #: id -> class of the problem. Options of an id are the arguments of its class.
 TABLE: dict[str, str] = {
     "or_envs/LotSizing-v0": "or_envs.lot_sizing.problem:LotSizing",
+    "or_envs/SeasonalLotSizing-v0": "or_envs.lot_sizing.seasonal:SeasonalLotSizing",
+    "or_envs/SequenceDependentLotSizing-v0": (
+        "or_envs.lot_sizing.sequence_dependent:SequenceDependentLotSizing"
+    ),
+    "or_envs/KnownDemandLotSizing-v0": "or_envs.lot_sizing.known_demand:KnownDemandLotSizing",
     "or_envs/TSP-v0": "or_envs.routing.tsp:TSP",
 }
 

@@ -15,6 +15,23 @@ CASES = [
     ("or_envs/TSP-v0", {}),
     ("or_envs/TSP-v0", {"num_cities": 2}),
     ("or_envs/TSP-v0", {"num_cities": 9}),
+    *(
+        ("or_envs/LotSizing-v0", kwargs)
+        for kwargs in (
+            {"instance": "10x5", "start": "given"},
+            {"instance": "negbin-15x5"},
+            {"instance": "random", "family": "graded"},
+            {"instance": "random", "family": "tight", "n_items": 5, "n_machines": 2},
+        )
+    ),
+    ("or_envs/SeasonalLotSizing-v0", {}),
+    ("or_envs/SeasonalLotSizing-v0", {"instance": "VI-A", "season": 4, "finite_horizon": True}),
+    ("or_envs/SeasonalLotSizing-v0", {"instance": "random", "n_items": 3, "family": "negbin"}),
+    ("or_envs/SequenceDependentLotSizing-v0", {}),
+    ("or_envs/SequenceDependentLotSizing-v0", {"instance": "random", "n_items": 4}),
+    ("or_envs/KnownDemandLotSizing-v0", {}),
+    ("or_envs/KnownDemandLotSizing-v0", {"instance": "VI-A", "horizon": 5, "start": "given"}),
+    ("or_envs/KnownDemandLotSizing-v0", {"instance": "random", "n_items": 3}),
 ]
 
 

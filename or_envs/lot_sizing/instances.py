@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from or_envs.core.arrays import Array, Arrays
 from or_envs.core.random import Generators, uniform
+from or_envs.lot_sizing.demand import (
+    binomial_probability,
+    negative_binomial_probability,
+    read_demand,
+)
+from or_envs.lot_sizing.reader import Reader
 
-#: Instances shipped with the package, by name.
-NAMES = ("15x5", "20x10", "25x10", "25x15", "VI-A", "VI-B", "VI-C")
+#: Instances shipped with the package, by name. "<n>x<M>" is
+#: ``generate(n, M, generators(1000 n + M, 1))``, "<family>-15x5" is
+#: ``generate(15, 5, generators(15005, 1), family)``. "10x5" and "VI-A" to "VI-C" are data of
+#: the article doi 10.1016/j.eswa.2023.123036 (repository leokan92/discrete_lot_sizing_rl_agents);
+#: 10x5 has the 10 periods of the article's evaluation.
+NAMES = (
+    *("15x5", "20x10", "25x10", "25x15", "10x5", "VI-A", "VI-B", "VI-C"),
+    *("tight-15x5", "graded-15x5", "negbin-15x5"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,41 +73,71 @@ class LotSizingInstance(Arrays):
         return mean
 
 
-def generate(n_items: int, n_machines: int, rngs: Generators) -> LotSizingInstance:
-    """Draw instances from the law of the instances published with PDPPO.
+#: Laws of random instances, see :func:`generate`.
+Family = Literal["published", "tight", "graded", "negbin"]
 
-    The law is that of ``generate_setting.py`` in the repository leokan92/pdppo: p = 0 with
-    probability 0.4, else U{1..40}; setup cost 15 with probability 0.2, else U{16..30}; setup loss
-    1 with probability 0.7, else 2 or 3; lost-sales cost 0.1 or 1.1; holding cost 0.01; cap 100;
-    demand Binomial(20, 0.4). A machine that can make nothing, or an item that no machine can
-    make, is possible.
+#: Upper ends of the lost-sales costs of a family.
+LARGEST_LOST_SALES_COST = {"published": 1.1, "tight": 1.1, "graded": 2.0, "negbin": 1.1}
+
+
+def generate(
+    n_items: int, n_machines: int, rngs: Generators, family: Family = "published"
+) -> LotSizingInstance:
+    """Draw instances from the law of those published with PDPPO, or from a harder one.
+
+    The published law is that of ``generate_setting.py`` in the repository leokan92/pdppo: p = 0
+    with probability 0.4, else U{1..40}; setup cost 15 with probability 0.2, else U{16..30}; setup
+    loss 1 with probability 0.7, else 2 or 3; lost-sales cost 0.1 or 1.1; holding cost 0.01; cap
+    100; demand Binomial(20, 0.4). A machine that can make nothing, or an item that no machine can
+    make, is possible. The other families differ in one place:
+
+    - "tight": exactly 2 M items, drawn at random, have lost-sales cost 1.1, so that machines must
+      rotate;
+    - "graded": lost-sales cost U[0.2, 2], in hundredths;
+    - "negbin": demand negative binomial with mean 8 and variance 24, cut where less than 1e-12
+      of probability remains.
+
+    Raises
+    ------
+    ValueError
+        If the family is unknown, or "tight" with fewer than 2 M items.
     """
+    if family not in LARGEST_LOST_SALES_COST:
+        raise ValueError(
+            f"family: expected one of {', '.join(LARGEST_LOST_SALES_COST)}, got {family!r}"
+        )
+    if family == "tight" and n_items < 2 * n_machines:
+        raise ValueError(
+            f"n_items: family='tight' needs at least 2 * n_machines = {2 * n_machines},"
+            f" got {n_items}"
+        )
     pairs = (n_machines, n_items)
     u = uniform(rngs, (5, *pairs))
     v = uniform(rngs, (3, n_items))
     w = uniform(rngs, (2, n_machines))
     num = len(rngs)
+    if family == "tight":
+        rank = v[:, 0].argsort(axis=1).argsort(axis=1)
+        lost_sales_cost = np.where(rank < 2 * n_machines, 1.1, 0.1)
+    elif family == "graded":
+        lost_sales_cost = np.round(0.2 + 1.8 * v[:, 0], 2)
+    else:
+        lost_sales_cost = np.where(v[:, 0] < 0.5, 0.1, 1.1)
+    if family == "negbin":
+        law = negative_binomial_probability(8.0, 24.0)
+    else:
+        law = binomial_probability(20, 0.4)
     return LotSizingInstance(
         production=np.where(u[:, 0] < 0.4, 0.0, 1 + np.floor(40 * u[:, 1])),
         setup_cost=np.where(u[:, 2] < 0.2, 15.0, 16 + np.floor(15 * u[:, 3])),
         setup_loss=1.0 + (u[:, 4] >= 0.7) + (u[:, 4] >= 0.85),
         holding_cost=np.full((num, n_items), 0.01),
-        lost_sales_cost=np.where(v[:, 0] < 0.5, 0.1, 1.1),
+        lost_sales_cost=lost_sales_cost,
         max_inventory=np.full((num, n_items), 100.0),
-        demand_probability=np.broadcast_to(
-            binomial_probability(20, 0.4), (num, n_items, 21)
-        ).copy(),
+        demand_probability=np.tile(law, (num, n_items, 1)),
         initial_inventory=np.where(v[:, 1] < 0.05, 0.0, 1 + np.floor(50 * v[:, 2])),
         initial_setup=np.where(w[:, 0] < 0.4, 0, 1 + np.floor(n_items * w[:, 1])).astype(np.int64),
     )
-
-
-def binomial_probability(trials: int, probability: float) -> np.ndarray:
-    """Probabilities of 0..trials successes."""
-    law = np.array([1.0])
-    for _ in range(trials):
-        law = np.convolve(law, [1 - probability, probability])
-    return law
 
 
 def load(name: str) -> tuple[LotSizingInstance, int]:
@@ -109,34 +153,48 @@ def load(name: str) -> tuple[LotSizingInstance, int]:
     ValueError
         If the name is unknown or the file is damaged; the message names file and field.
     """
-    if name in NAMES:
-        text = resources.files("or_envs.lot_sizing").joinpath(f"data/{name}.json").read_text()
-        return parse(text, f"or_envs/lot_sizing/data/{name}.json")
+    text, source = read_text(name, NAMES)
+    return parse(text, source)
+
+
+def read_text(name: str, names: Sequence[str]) -> tuple[str, str]:
+    """Text of a shipped instance in ``names``, or of a file by path, and what errors call it.
+
+    Raises
+    ------
+    ValueError
+        If there is neither.
+    """
+    if name in names:
+        data = resources.files("or_envs.lot_sizing").joinpath(f"data/{name}.json")
+        return data.read_text(), f"or_envs/lot_sizing/data/{name}.json"
     path = Path(name)
     if not path.is_file():
         raise ValueError(
-            f"instance: expected one of {', '.join(NAMES)}, 'random' or the path of a JSON file,"
+            f"instance: expected one of {', '.join(names)}, 'random' or the path of a JSON file,"
             f" got {name!r}"
         )
-    return parse(path.read_text(encoding="utf-8"), str(path))
+    return path.read_text(encoding="utf-8"), str(path)
 
 
 def parse(text: str, source: str) -> tuple[LotSizingInstance, int]:
     """Read the JSON schema of leokan92/pdppo; ``source`` names the file in errors.
 
-    ``demand_distribution`` is ``{"name": "binomial", "n": trials, "p": probability}`` or
-    ``{"name": "probability_mass", "vals": [units], "probs": [probabilities]}``, the same for all
-    items.
+    Demand is described at :func:`or_envs.lot_sizing.demand.read_demand`.
     """
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{source}: not JSON, damaged at line {error.lineno} column {error.colno}: {error.msg}"
-        ) from None
-    if not isinstance(data, dict):
-        raise ValueError(f"{source}: expected a JSON object, got {type(data).__name__}")
-    reader = _Reader(data, source)
+    reader = Reader.from_text(text, source)
+    m, n = reader.integer("n_machines", 1), reader.integer("n_items", 1)
+    return read_instance(
+        reader,
+        setup_cost=reader.array("setup_costs", (m, n)),
+        setup_loss=reader.array("setup_loss", (m, n)),
+    )
+
+
+def read_instance(
+    reader: Reader, setup_cost: np.ndarray, setup_loss: np.ndarray
+) -> tuple[LotSizingInstance, int]:
+    """Read everything but the setups, (M, n) each."""
     n = reader.integer("n_items", 1)
     m = reader.integer("n_machines", 1)
     horizon = reader.integer("time_horizon", 1)
@@ -144,90 +202,23 @@ def parse(text: str, source: str) -> tuple[LotSizingInstance, int]:
     initial_inventory = reader.array("initial_inventory", (n,))
     max_inventory = reader.array("max_inventory_level", (n,), low=1, whole=True)
     if (initial_inventory > max_inventory).any():
-        raise ValueError(f"{source}: initial_inventory: a value is above max_inventory_level")
-    law = reader.demand()
+        raise ValueError(
+            f"{reader.source}: initial_inventory: a value is above max_inventory_level"
+        )
     return (
         LotSizingInstance(
             production=reader.array("machine_production", (m, n))[None],
-            setup_cost=reader.array("setup_costs", (m, n))[None],
-            setup_loss=reader.array("setup_loss", (m, n))[None],
+            setup_cost=setup_cost[None],
+            setup_loss=setup_loss[None],
             holding_cost=reader.array("holding_costs", (n,))[None],
             lost_sales_cost=reader.array("lost_sales_costs", (n,))[None],
             max_inventory=max_inventory[None],
-            demand_probability=np.broadcast_to(law, (1, n, len(law))).copy(),
+            demand_probability=read_demand(reader, n)[None],
             initial_inventory=initial_inventory[None],
             initial_setup=initial_setup[None].astype(np.int64),
         ),
         horizon,
     )
-
-
-class _Reader:
-    """Checked access to the fields of one instance file."""
-
-    def __init__(self, data: dict[str, Any], source: str) -> None:
-        self.data = data
-        self.source = source
-
-    def field(self, name: str) -> Any:
-        if name not in self.data:
-            raise ValueError(f"{self.source}: field {name!r} is missing")
-        return self.data[name]
-
-    def integer(self, name: str, low: int) -> int:
-        value = self.field(name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < low:
-            raise ValueError(f"{self.source}: {name}: expected an integer >= {low}, got {value!r}")
-        return value
-
-    def array(
-        self,
-        name: str,
-        shape: tuple[int, ...],
-        low: float = 0,
-        high: float = np.inf,
-        whole: bool = False,
-    ) -> np.ndarray:
-        field = self.field(name)
-        try:
-            values = np.array(field, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise ValueError(f"{self.source}: {name}: expected numbers of shape {shape}") from None
-        if values.shape != shape:
-            raise ValueError(f"{self.source}: {name}: expected shape {shape}, got {values.shape}")
-        bad = ~((values >= low) & (values <= high) & np.isfinite(values))
-        if whole:
-            bad |= values != np.floor(values)
-        if bad.any():
-            place = tuple(int(i) for i in np.argwhere(bad)[0])
-            kind = "whole numbers" if whole else "numbers"
-            raise ValueError(
-                f"{self.source}: {name}{list(place)}: expected {kind} in [{low}, {high}],"
-                f" got {values[place]}"
-            )
-        return values
-
-    def demand(self) -> np.ndarray:
-        law = self.field("demand_distribution")
-        where = f"{self.source}: demand_distribution"
-        if not isinstance(law, dict):
-            raise ValueError(f"{where}: expected an object, got {law!r}")
-        reader = _Reader(law, where)
-        name = law.get("name")
-        if name == "binomial":
-            trials = reader.integer("n", 1)
-            p = float(reader.array("p", (), 0, 1))
-            return binomial_probability(trials, p)
-        if name == "probability_mass":
-            size = len(np.atleast_1d(reader.field("vals")))
-            values = reader.array("vals", (size,), whole=True).astype(np.int64)
-            probabilities = reader.array("probs", (size,), 0, 1)
-            if abs(probabilities.sum() - 1) > 1e-9:
-                raise ValueError(f"{where}: probs: must sum to 1, sum is {probabilities.sum()}")
-            mass = np.zeros(values.max() + 1)
-            np.add.at(mass, values, probabilities)
-            return mass
-        raise ValueError(f"{where}: name: expected 'binomial' or 'probability_mass', got {name!r}")
 
 
 def to_json(instance: LotSizingInstance, horizon: int, demand: dict[str, Any]) -> str:

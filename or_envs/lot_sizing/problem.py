@@ -12,8 +12,14 @@ from array_api_compat import array_namespace
 
 from or_envs.core.arrays import Array, Arrays
 from or_envs.core.problem import Problem
-from or_envs.core.random import Generators, uniform
-from or_envs.lot_sizing.instances import LotSizingInstance, generate, load
+from or_envs.core.random import Generators, generators, uniform
+from or_envs.lot_sizing.instances import (
+    LARGEST_LOST_SALES_COST,
+    Family,
+    LotSizingInstance,
+    generate,
+    load,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +62,8 @@ class LotSizing(Problem[LotSizingInstance, LotSizingState, LotSizingDemand]):
       ``finite_horizon`` the fraction t / T, and with ``instance="random"`` the instance's data.
     - Reward: minus setup cost (decision), minus lost-sales and holding cost (outcome); money.
     - End: a time limit after T periods (truncated), or with ``finite_horizon`` terminated.
-    - Start: stock U{0..cap - 1}, each machine set up for an item that it can make, uniform.
+    - Start: stock U{0..cap - 1}, each machine set up for an item that it can make, uniform; with
+      ``start="given"`` the instance's ``initial_inventory`` and ``initial_setup``.
     - ``reset(options=...)``: "inventory" (n,), "setup" (M,), "demand" (T, n); one row for all
       environments of a batch, or a row each.
     - A masked action (an item that the machine cannot make) ends the episode; the penalty is the
@@ -70,10 +77,15 @@ class LotSizing(Problem[LotSizingInstance, LotSizingState, LotSizingDemand]):
         the schema of leokan92/pdppo, or "random" for a new instance in every episode.
     n_items, n_machines
         Size of random instances (default 15 and 5); refused for any other.
+    family
+        Law of random instances (default "published"), see
+        :func:`or_envs.lot_sizing.instances.generate`; refused for any other.
     horizon
         Periods T (default: the instance's; 100 for random ones).
     finite_horizon
         The end of the horizon ends the task and the agent sees the time.
+    start
+        "random", as the published code trains and tests, or "given".
     observation_mode
         "full", or "inventory_only": the raw stocks and nothing else, as published.
     allow_invalid
@@ -88,14 +100,22 @@ class LotSizing(Problem[LotSizingInstance, LotSizingState, LotSizingDemand]):
 
     option_keys: ClassVar[tuple[str, ...]] = ("inventory", "setup", "demand")
     drawing: ClassVar[str | None] = "or_envs.lot_sizing.rendering:draw"
+    #: Whether demand has the law ``demand_probability`` in every period, whatever is known.
+    #: Where it has not, that law is the mean over periods.
+    stationary_demand: ClassVar[bool] = True
+    #: Whether a change-over costs ``setup_cost`` and ``setup_loss`` from whatever setup. Where it
+    #: does not, these are means over the old setups.
+    sequence_independent: ClassVar[bool] = True
 
     def __init__(
         self,
         instance: str = "15x5",
         n_items: int | None = None,
         n_machines: int | None = None,
+        family: Family | None = None,
         horizon: int | None = None,
         finite_horizon: bool = False,
+        start: Literal["random", "given"] = "random",
         observation_mode: Literal["full", "inventory_only"] = "full",
         allow_invalid: bool = False,
     ) -> None:
@@ -103,18 +123,23 @@ class LotSizing(Problem[LotSizingInstance, LotSizingState, LotSizingDemand]):
             raise ValueError(
                 f"observation_mode: expected 'full' or 'inventory_only', got {observation_mode!r}"
             )
+        if start not in ("random", "given"):
+            raise ValueError(f"start: expected 'random' or 'given', got {start!r}")
         self._data: LotSizingInstance | None = None
+        self.family: Family = "published" if family is None else family
         if instance == "random":
             self.n_items = _at_least_one("n_items", 15 if n_items is None else n_items)
             self.n_machines = _at_least_one("n_machines", 5 if n_machines is None else n_machines)
             own_horizon = 100
+            self._generate(generators(0, 1))  # refuses what the family does not allow
         else:
-            if n_items is not None or n_machines is not None:
-                raise ValueError("n_items, n_machines: allowed only with instance='random'")
-            self._data, own_horizon = load(instance)
+            if n_items is not None or n_machines is not None or family is not None:
+                raise ValueError("n_items, n_machines, family: allowed only with instance='random'")
+            self._data, own_horizon = self._load(instance)
             self.n_machines, self.n_items = self._data.production.shape[1:]
         self.horizon = _at_least_one("horizon", own_horizon if horizon is None else horizon)
         self.finite_horizon = finite_horizon
+        self.start = start
         self.observation_mode = observation_mode
         self.allow_invalid = allow_invalid
         self.max_steps = self.horizon
@@ -130,16 +155,29 @@ class LotSizing(Problem[LotSizingInstance, LotSizingState, LotSizingDemand]):
             return gym.spaces.Box(0.0, high.astype(np.float32), (n,), np.float32)
         size = n + m * (n + 1) + self.finite_horizon
         if self._data is None:
-            size += 3 * m * n + 2 * n
+            example = self._generate(generators(0, 1))
+            size += sum(values.size for values, _ in self._observed_data(example))
         return gym.spaces.Box(0.0, 1.0, (size,), np.float32)
 
     # ---- data -------------------------------------------------------------------------------
 
+    def _load(self, name: str) -> tuple[LotSizingInstance, int]:
+        """A fixed instance, (1, ...), and its horizon."""
+        return load(name)
+
+    def _generate(self, rngs: Generators) -> LotSizingInstance:
+        """Random instances."""
+        return generate(self.n_items, self.n_machines, rngs, self.family)
+
     def sample_instances(self, rngs: Generators) -> LotSizingInstance:
         """Draw start states (and, with instance="random", everything else)."""
-        data = self._data
-        if data is None:
-            data = generate(self.n_items, self.n_machines, rngs)
+        data = self._generate(rngs) if self._data is None else self._data
+        if self.start == "given":
+            inventory = np.broadcast_to(data.initial_inventory, (len(rngs), self.n_items))
+            setup = np.broadcast_to(data.initial_setup, (len(rngs), self.n_machines))
+            return dataclasses.replace(
+                data, initial_inventory=inventory.copy(), initial_setup=setup.copy()
+            )
         draws = uniform(rngs, (self.n_items + self.n_machines,))
         inventory = np.floor(draws[:, : self.n_items] * data.max_inventory)
         # The k-th makeable item of each machine, k uniform.
@@ -260,16 +298,20 @@ class LotSizing(Problem[LotSizingInstance, LotSizingState, LotSizingDemand]):
         if self.finite_horizon:
             parts.append(xp.astype(state.period, number)[:, None] / self.horizon)
         if self._data is None:
-            for values, largest in (
-                (instance.production, 40.0),
-                (instance.setup_cost, 30.0),
-                (instance.setup_loss, 3.0),
-                (instance.holding_cost, 0.01),
-                (instance.lost_sales_cost, 1.1),
-            ):
+            for values, largest in self._observed_data(instance):
                 flat = xp.reshape(values / largest, (values.shape[0], -1))
                 parts.append(flat + xp.zeros((num, 1), dtype=number, device=flat.device))
         return xp.concat(parts, axis=1)
+
+    def _observed_data(self, instance: LotSizingInstance) -> list[tuple[Array, float]]:
+        """Data of a random instance that the agent sees, each with its largest value."""
+        return [
+            (instance.production, 40.0),
+            (instance.setup_cost, 30.0),
+            (instance.setup_loss, 3.0),
+            (instance.holding_cost, 0.01),
+            (instance.lost_sales_cost, LARGEST_LOST_SALES_COST[self.family]),
+        ]
 
     def decode(self, observation: Array) -> tuple[LotSizingInstance, LotSizingState]:
         """Recover the state, and the instance as started from it, from observations (numpy).

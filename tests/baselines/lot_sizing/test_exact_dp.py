@@ -105,7 +105,7 @@ def test_two_machines_against_scenario_enumeration(tmp_path) -> None:
         initial_inventory=np.zeros((1, 2)),
         initial_setup=np.array([[2, 0]]),
     )
-    law = {"name": "probability_mass", "vals": [0, 2], "probs": [0.3, 0.7]}
+    law = {"name": "probability_mass_function", "vals": [0, 2], "probs": [0.3, 0.7]}
     path = tmp_path / "two.json"
     path.write_text(to_json(small, 2, law))
     problem = LotSizing(str(path))
