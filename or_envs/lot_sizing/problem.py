@@ -106,6 +106,8 @@ class LotSizing(Problem[LotSizingInstance, LotSizingState, LotSizingDemand]):
     #: Whether a change-over costs ``setup_cost`` and ``setup_loss`` from whatever setup. Where it
     #: does not, these are means over the old setups.
     sequence_independent: ClassVar[bool] = True
+    #: Fields of the instance that stocks are sums of, beside demand.
+    unit_fields: ClassVar[tuple[str, ...]] = ("production", "setup_loss")
 
     def __init__(
         self,
@@ -363,7 +365,7 @@ class LotSizing(Problem[LotSizingInstance, LotSizingState, LotSizingDemand]):
             )
         if self._data is None:
             raise ValueError("instance: decoding needs a fixed one, got 'random'")
-        for name in ("production", "setup_loss"):
+        for name in self.unit_fields:
             values = getattr(self._data, name)
             if (values != np.floor(values)).any():
                 raise ValueError(f"instance: {name}: decoding needs whole units")

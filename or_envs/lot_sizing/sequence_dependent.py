@@ -66,6 +66,7 @@ class SequenceDependentLotSizing(LotSizing):
     """
 
     sequence_independent: ClassVar[bool] = False
+    unit_fields: ClassVar[tuple[str, ...]] = ("production", "changeover_loss")
 
     def __init__(
         self,
