@@ -79,13 +79,21 @@ def cells_of(suite: SuiteConfig) -> list[Cell]:
             try:
                 contestants.check_name(contestant.name)
                 resolved = _resolved_settings(contestant, config)
+                env_kwargs = {**config.env_kwargs, **contestant.env_kwargs}
+                if contestant.env_kwargs:
+                    own = problems.build_problem(config.env_id, env_kwargs)
+                    if (
+                        problems.digest(own, suite.first_episode_seed, episodes)
+                        != digests[episodes]
+                    ):
+                        raise UserError("env_kwargs: changes the instances or traces of episodes")
             except UserError as error:
                 raise UserError(f"{where}: contestants[{c}]: {error}") from error
             for seed in contestant.seeds:
                 fingerprint = _fingerprint(
                     or_envs.__version__,
                     config.env_id,
-                    config.env_kwargs,
+                    env_kwargs,
                     digests[episodes],
                     contestant.name,
                     resolved,
@@ -97,7 +105,7 @@ def cells_of(suite: SuiteConfig) -> list[Cell]:
                     Cell(
                         suite.name,
                         config.env_id,
-                        config.env_kwargs,
+                        env_kwargs,
                         config.label or problems.default_label(config.env_id, config.env_kwargs),
                         contestant,
                         seed,
@@ -114,6 +122,8 @@ def _resolved_settings(contestant: ContestantConfig, config: ProblemConfig) -> d
     if not contestants.is_agent(contestant.name):
         if contestant.timesteps is not None:
             raise UserError("timesteps: allowed only for agents")
+        if contestant.preset:
+            raise UserError("preset: allowed only for agents")
         return contestant.settings
     return hyperparameters_of(contestant, config.env_id).flat()
 
@@ -125,7 +135,7 @@ def hyperparameters_of(
     overrides = dict(contestant.settings)
     if contestant.timesteps is not None:
         overrides["n_timesteps"] = contestant.timesteps
-    return hyperparameters.load(contestant.name, env_id, overrides)
+    return hyperparameters.load(contestant.name, env_id, overrides, contestant.preset)
 
 
 def _fingerprint(*parts: Any) -> str:

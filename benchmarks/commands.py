@@ -123,7 +123,7 @@ def evaluate(options: argparse.Namespace) -> None:
         if values is None:
             continue
         summary = estimate(values[None])
-        line = f"{what} {summary.mean:.6g}"
+        line = f"{what} {summary.value:.6g}"
         if summary.low is not None:
             line += f", 95 % interval {summary.low:.6g} to {summary.high:.6g}"
         print(f"{line}, {options.episodes} episodes")
@@ -138,6 +138,8 @@ def leaderboard(options: argparse.Namespace) -> None:
     """Run what is missing of a suite, print its tables and write its files."""
     from rich.console import Console
 
+    from benchmarks.claim import build_claim
+    from benchmarks.claim_report import write_claim
     from benchmarks.leaderboard import build_tables
     from benchmarks.report import write_reports
     from benchmarks.runner import run_suite
@@ -148,6 +150,8 @@ def leaderboard(options: argparse.Namespace) -> None:
         console = Console(width=160)
     records = run_suite(suite, options.results, options.workers, console)
     write_reports(build_tables(records), records, options.results / suite.name, console)
+    if suite.claim is not None:
+        write_claim(build_claim(records, suite.claim), options.results / suite.name, console)
 
 
 def render(options: argparse.Namespace) -> None:

@@ -31,6 +31,12 @@ class ContestantConfig:
         Name in the table (default: ``name`` after its slash); unique within a problem.
     settings
         Arguments of the baseline, or hyper-parameters of the agent that differ from its file.
+    preset
+        Section "FILE/SECTION" of ``benchmarks/hyperparameters/presets`` between an agent's own
+        hyper-parameters and ``settings``.
+    env_kwargs
+        Options of the environment that differ for this contestant, such as what it observes; the
+        episodes must stay those of the problem.
     seeds
         One cell each.
     episodes
@@ -47,6 +53,8 @@ class ContestantConfig:
     name: str
     label: str = ""
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    preset: str = ""
+    env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
     seeds: tuple[int, ...] = (0,)
     episodes: int | None = None
     timesteps: int | None = None
@@ -109,6 +117,23 @@ class ProblemConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class ClaimConfig:
+    """What a suite is to decide; see :mod:`benchmarks.claim`. All are labels of contestants.
+
+    Attributes
+    ----------
+    reference
+        The arm that all others are compared with.
+    score_zero, score_one
+        Contestants whose mean costs are the scores 0 and 1.
+    """
+
+    reference: str
+    score_zero: str
+    score_one: str
+
+
+@dataclasses.dataclass(frozen=True)
 class SuiteConfig:
     """A whole suite.
 
@@ -123,12 +148,15 @@ class SuiteConfig:
         seeds that training and tuning use.
     cell_time_limit
         Seconds that a cell may take before it is stopped and counts as failed.
+    claim
+        Compare the arms of all problems with one of them, and write ``claim.*``.
     """
 
     problems: tuple[ProblemConfig, ...]
     name: str
     first_episode_seed: int = 1_000_000
     cell_time_limit: float = 3600.0
+    claim: ClaimConfig | None = None
 
     def __post_init__(self) -> None:
         _require(len(self.problems) > 0, "problems", "at least one", [])
@@ -137,6 +165,10 @@ class SuiteConfig:
         )
         limit = self.cell_time_limit
         _require(limit > 0, "cell_time_limit", "a number of seconds > 0", limit)
+        for name, label in dataclasses.asdict(self.claim).items() if self.claim else ():
+            for problem in self.problems:
+                labels = [contestant.label for contestant in problem.contestants]
+                _require(label in labels, f"claim: {name}", "a contestant of every problem", label)
 
 
 def shipped() -> dict[str, Path]:

@@ -80,18 +80,40 @@ def agents() -> list[str]:
     return sorted(path.stem for path in _folder().glob("*.yml"))
 
 
-def load(algorithm: str, env_id: str, overrides: Mapping[str, Any]) -> Hyperparameters:
-    """Hyper-parameters for an environment: ``default``, then the id's own, then ``overrides``.
+def preset_path(name: str) -> Path:
+    """File of presets, shared by contestants of suites."""
+    return _folder() / "presets" / f"{name}.yml"
+
+
+def _preset(name: str) -> dict[str, Any]:
+    file, _, section = name.partition("/")
+    known = sorted(path.stem for path in preset_path(file).parent.glob("*.yml"))
+    if file not in known:
+        raise UserError(f"preset: expected FILE/SECTION, FILE one of {', '.join(known)}: {name!r}")
+    sections = read_yaml(preset_path(file))
+    if section not in sections:
+        raise UserError(f"preset: {file} has {', '.join(sections)}, but no {section!r}")
+    values: dict[str, Any] = sections[section]
+    return values
+
+
+def load(
+    algorithm: str, env_id: str, overrides: Mapping[str, Any], preset: str = ""
+) -> Hyperparameters:
+    """Hyper-parameters for an environment.
+
+    Later ones win: ``default``, the id's own, the section "FILE/SECTION" of a preset, overrides.
 
     Raises
     ------
     UserError
-        If the algorithm is unknown, or a value is out of range.
+        If the algorithm or the preset is unknown, or a value is out of range.
     """
     if algorithm not in agents():
         raise UserError(f"algo: unknown {algorithm!r}; allowed are {', '.join(agents())}")
     path = _folder() / f"{algorithm}.yml"
     sections = read_yaml(path)
-    values = {**sections["default"], **sections.get(env_id, {}), **overrides}
+    presets = _preset(preset) if preset else {}
+    values = {**sections["default"], **sections.get(env_id, {}), **presets, **overrides}
     own = {name: values.pop(name) for name in _OWN}
     return Hyperparameters(**own, algorithm=values)

@@ -208,7 +208,7 @@ def _make_row(
         instance=first.instance,
         contestant=name,
         kind=kind,
-        objective=summary.mean if summary else None,
+        objective=summary.value if summary else None,
         ci_low=summary.low if summary else None,
         ci_high=summary.high if summary else None,
         gap_percent=gap,

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from benchmarks.leaderboard import Row, Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 #: Colours that stay apart for colour-blind readers (Okabe and Ito); markers differ as well.
 _LOOKS = {
@@ -16,6 +23,7 @@ _LOOKS = {
     "sees the future": ("#D55E00", "D"),
     "bound": ("#555555", "|"),
 }
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 
 
 def leaderboard_png(table: Table) -> str | None:
@@ -58,6 +66,28 @@ def leaderboard_png(table: Table) -> str | None:
     axes.set_xlabel("cost, mean and 95 % interval (lower is better)")
     axes.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside upper right", ncols=len(_LOOKS), fontsize="small")
+    return _base64(figure)
+
+
+def profiles_png(profiles: Mapping[str, np.ndarray]) -> str:
+    """Share of runs above each of :data:`benchmarks.claim.THRESHOLDS` as a base64 PNG."""
+    from matplotlib.figure import Figure
+
+    from benchmarks.claim import THRESHOLDS
+
+    figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    styles = itertools.product(("-", "--", ":"), _COLOURS)
+    for (name, profile), (line, colour) in zip(profiles.items(), styles, strict=False):
+        axes.plot(THRESHOLDS, profile, color=colour, linestyle=line, label=name)
+    axes.set_xlabel("score")
+    axes.set_ylabel("share of runs with a higher score")
+    axes.grid(alpha=0.3)
+    figure.legend(loc="outside right upper", fontsize="small")
+    return _base64(figure)
+
+
+def _base64(figure: Figure) -> str:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return base64.b64encode(buffer.getvalue()).decode("ascii")

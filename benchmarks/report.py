@@ -74,7 +74,7 @@ def to_markdown(tables: Sequence[Table]) -> str:
     return "\n".join(lines)
 
 
-_STYLE = """
+STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 88rem; padding: 1rem;
   color: #1a1a1a; background: #fff; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
@@ -95,7 +95,7 @@ def to_html(tables: Sequence[Table], records: Sequence[Record]) -> str:
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>or-bench: {suite}</title><style>{_STYLE}</style></head><body>",
+        f"<title>or-bench: {suite}</title><style>{STYLE}</style></head><body>",
         f"<h1>Leaderboard: {suite}</h1>",
         "<p>Mean cost on common episodes, lower is better. Grey rows have played fewer"
         " episodes, see the future or are bounds; they are not ranked.</p>",
@@ -198,12 +198,12 @@ def _lines(table: Table) -> list[tuple[str, ...]]:
 def _cells(row: Row, rank: str) -> tuple[str, ...]:
     interval = ""
     if row.ci_low is not None and row.ci_high is not None:
-        interval = f"{_number(row.ci_low)} to {_number(row.ci_high)}"
+        interval = f"{number(row.ci_low)} to {number(row.ci_high)}"
     return (
         rank,
         row.contestant,
         f"{row.kind}, sees future" if row.sees_future else row.kind,
-        _number(row.objective),
+        number(row.objective),
         interval,
         "" if row.gap_percent is None else f"{row.gap_percent:.1f} %",
         "" if row.train_seconds is None else f"{row.train_seconds:.1f}",
@@ -213,7 +213,7 @@ def _cells(row: Row, rank: str) -> tuple[str, ...]:
     )
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
     """Enough digits to tell contestants apart, small costs and large ones."""
     if value is None:
         return ""

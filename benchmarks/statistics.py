@@ -1,8 +1,17 @@
-"""Means and 95 % confidence intervals of costs on common episodes."""
+"""Estimates with 95 % intervals: costs on common episodes, and comparisons of training runs.
+
+The comparisons are those of Agarwal et al., "Deep reinforcement learning at the edge of the
+statistical precipice", NeurIPS 2021: interquartile means, probabilities of improvement and
+performance profiles with stratified bootstrap intervals. *Runs* are trainings with different seeds;
+every instance is a stratum of its own, an array (..., S) of the scores of its S runs.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -13,9 +22,9 @@ BOOTSTRAP_SEED = 0
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """A mean cost with the ends of its 95 % confidence interval (``None``: not estimable)."""
+    """A value with the ends of its 95 % confidence interval (``None``: not estimable)."""
 
-    mean: float
+    value: float
     low: float | None
     high: float | None
 
@@ -82,3 +91,117 @@ def paired_gap(costs: np.ndarray, reference: np.ndarray) -> tuple[float | None, 
     if base == 0:
         return None, common
     return 100 * (float(costs[:, :common].mean()) - base) / abs(base), common
+
+
+#: Scores of the runs, an array (..., S) per instance; leading axes are resamples.
+Strata = Sequence[np.ndarray]
+
+
+def interquartile_mean(scores: Strata) -> np.ndarray:
+    """Mean of the middle half of all runs of all instances: the 25 % trimmed mean."""
+    pooled = np.sort(np.concatenate(scores, axis=-1), axis=-1)
+    cut = pooled.shape[-1] // 4
+    middle: np.ndarray = pooled[..., cut : pooled.shape[-1] - cut].mean(axis=-1)
+    return middle
+
+
+def probability_of_improvement(ours: Strata, theirs: Strata) -> np.ndarray:
+    """P(X > Y) of two random runs on the same instance, mean over instances; ties count half."""
+    wins = [
+        (np.sign(x[..., :, None] - y[..., None, :]).mean(axis=(-2, -1)) + 1) / 2
+        for x, y in zip(ours, theirs, strict=True)
+    ]
+    mean: np.ndarray = np.mean(wins, axis=0)
+    return mean
+
+
+def performance_profile(scores: Strata, thresholds: np.ndarray) -> np.ndarray:
+    """Share of runs with a score above each threshold, mean over instances; (..., N) for (N,)."""
+    shares = [(runs[..., None] > thresholds).mean(axis=-2) for runs in scores]
+    mean: np.ndarray = np.mean(shares, axis=0)
+    return mean
+
+
+def stratified_bootstrap(statistic: Callable[..., np.ndarray], *arms: Strata) -> Estimate:
+    """A statistic of one or more arms with its percentile interval.
+
+    Parameters
+    ----------
+    statistic
+        Function of the arms' strata; :func:`interquartile_mean`, for example.
+    *arms
+        Scores of each arm, arrays (S,) per instance. Runs are drawn with replacement within their
+        instance and arm. From a single run there is no interval.
+    """
+    value = float(statistic(*arms))
+    if any(len(runs) < 2 for arm in arms for runs in arm):
+        return Estimate(value, None, None)
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    drawn = [
+        [runs[rng.integers(len(runs), size=(RESAMPLES, len(runs)))] for runs in arm] for arm in arms
+    ]
+    low, high = np.quantile(statistic(*drawn), [0.025, 0.975])
+    return Estimate(value, float(low), float(high))
+
+
+def paired_difference(ours: np.ndarray, theirs: np.ndarray) -> Estimate:
+    """Mean difference in cost on the episodes that both played.
+
+    Parameters
+    ----------
+    ours, theirs
+        Cost per seed and episode, (S, E) and (S', E'). The difference is taken episode by episode,
+        and resampled as in :func:`estimate`: the seeds of either arm, and the common episodes.
+    """
+    common = min(ours.shape[1], theirs.shape[1])
+    ours, theirs = ours[:, :common], theirs[:, :common]
+    value = float(ours.mean() - theirs.mean())
+    if min(len(ours), len(theirs), common) < 2:
+        return Estimate(value, None, None)
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+
+    def weights(num: int) -> np.ndarray:
+        """Shares of ``num`` equally likely things in a draw of as many with replacement."""
+        return rng.multinomial(num, np.full(num, 1 / num), size=RESAMPLES) / num
+
+    difference = weights(len(ours)) @ ours - weights(len(theirs)) @ theirs
+    low, high = np.quantile((difference * weights(common)).sum(axis=1), [0.025, 0.975])
+    return Estimate(value, float(low), float(high))
+
+
+def permutation_p_value(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Two-sided p-value of "runs of both arms come from one distribution".
+
+    Parameters
+    ----------
+    ours, theirs
+        A figure per run, (S,) and (S',); compared are the means. All divisions of the runs into
+        two such groups are looked at if there are not more than 20,000, else 9,999 random ones.
+    """
+    pooled, size = np.concatenate([ours, theirs]), len(ours)
+    exact = math.comb(len(pooled), size) <= 20_000
+    if exact:
+        chosen = np.array(list(itertools.combinations(range(len(pooled)), size)))
+    else:
+        rng = np.random.default_rng(BOOTSTRAP_SEED)
+        shuffled = rng.permuted(np.tile(np.arange(len(pooled)), (9_999, 1)), axis=1)
+        chosen = shuffled[:, :size]
+    sums = pooled[chosen].sum(axis=1)
+    differences = np.abs(sums / size - (pooled.sum() - sums) / len(theirs))
+    observed = abs(ours.mean() - theirs.mean())
+    # The division that was observed must count, whatever the order of summation does.
+    extreme = int((differences >= observed * (1 - 1e-9)).sum())
+    return extreme / len(chosen) if exact else (extreme + 1) / (len(chosen) + 1)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p-values of Holm's step-down procedure.
+
+    Rejecting where they are below alpha keeps the probability of any false rejection below alpha.
+    """
+    order = np.argsort(p_values, kind="stable")
+    factors = len(p_values) - np.arange(len(p_values))
+    adjusted = np.minimum(np.maximum.accumulate(factors * np.asarray(p_values)[order]), 1)
+    result = np.empty(len(p_values))
+    result[order] = adjusted
+    return result.tolist()

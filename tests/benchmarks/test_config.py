@@ -51,6 +51,16 @@ def _contestant(**fields):
         (_contestant(settings=[1]), "settings: expected a mapping"),
         (_contestant(sees_future="yes"), "sees_future: expected true or false, got 'yes'"),
         (_contestant(time_limit=-1), "time_limit: expected > 0, got -1"),
+        (
+            lambda data: data.update(claim={"reference": "a", "score_zero": "idle"}),
+            "claim: field 'score_one' is missing",
+        ),
+        (
+            lambda data: data.update(
+                claim={"reference": "a", "score_zero": "idle", "score_one": "idle"}
+            ),
+            "claim: reference: expected a contestant of every problem, got 'a'",
+        ),
     ],
 )
 def test_errors_name_file_field_value_and_what_is_allowed(tmp_path, change, message):
@@ -75,6 +85,20 @@ def test_errors_name_file_field_value_and_what_is_allowed(tmp_path, change, mess
         ),
         (_contestant(name="lot_sizing/magic"), r"contestants\[0\]: unknown contestant 'lot_siz"),
         (_contestant(timesteps=10), "timesteps: allowed only for agents"),
+        (_contestant(preset="a/b"), "preset: allowed only for agents"),
+        (
+            _contestant(name="pdppo", preset="magic/pdppo"),
+            "preset: expected FILE/SECTION, FILE one of pdppo-reference, pdppo-tuned: 'magic/pdp",
+        ),
+        (
+            _contestant(name="pdppo", preset="pdppo-reference/sarsa"),
+            "preset: pdppo-reference has pdppo, ppo, but no 'sarsa'",
+        ),
+        (
+            _contestant(env_kwargs={"horizon": 4}),
+            r"contestants\[0\]: env_kwargs: changes the instances or traces of episodes",
+        ),
+        (_contestant(env_kwargs={"size": 4}), "has no option 'size'"),
     ],
 )
 def test_names_are_checked_before_anything_runs(tmp_path, change, message):
@@ -92,7 +116,7 @@ def test_unknown_suite_and_damaged_yaml(tmp_path):
 
 
 def test_shipped_suites_are_valid():
-    assert {"smoke", "tiny"} <= shipped().keys()
+    assert {"smoke", "tiny", "pdppo-claim", "pdppo-bugs"} <= shipped().keys()
     for name in shipped():
         assert cells_of(load_suite(name))
 
@@ -110,6 +134,7 @@ def test_the_hash_depends_on_what_decides_the_result_and_on_nothing_else(tmp_pat
         _contestant(seeds=[1]),
         _contestant(episodes=3),
         _contestant(sees_future=True),
+        _contestant(env_kwargs={"observation_mode": "inventory_only"}),
         lambda data: data.update(first_episode_seed=5),
         lambda data: data["problems"][0]["env_kwargs"].update(instance="VI-B"),
         lambda data: data["problems"][0]["env_kwargs"].update(finite_horizon=True),
@@ -125,6 +150,13 @@ def test_hyperparameters_of_an_id_override_the_default_and_are_overridden():
     assert (default.reward_scale, own.reward_scale) == (1.0, 0.01)
     assert own.algorithm["gamma"] == 0.5
     assert own.n_envs == 3
+    preset = "pdppo-reference/ppo"
+    published = hyperparameters.load("pdppo", "or_envs/LotSizing-v0", {"gamma": 0.5}, preset)
+    assert (published.reward_scale, published.policy) == (1.0, "ReferencePolicy")
+    assert published.algorithm["advantage"] == "ppo"
+    assert published.algorithm["reuse_rollouts"] == 6
+    assert published.algorithm["policy_kwargs"] == {"head_gain": "tanh"}
+    assert published.algorithm["gamma"] == 0.5
     with pytest.raises(UserError, match="algo: unknown 'sarsa'; allowed are pdppo, ppo, ppo_mask"):
         hyperparameters.load("sarsa", "or_envs/TSP-v0", {})
     with pytest.raises(UserError, match="n_envs: expected an integer >= 1, got 0"):

@@ -2,20 +2,30 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.statistics import estimate, paired_gap
+from benchmarks.statistics import (
+    estimate,
+    holm,
+    interquartile_mean,
+    paired_difference,
+    paired_gap,
+    performance_profile,
+    permutation_p_value,
+    probability_of_improvement,
+    stratified_bootstrap,
+)
 
 
 def test_one_seed_gives_the_t_interval_of_scipy():
     costs = np.random.default_rng(0).normal(50, 10, size=23)
     found = estimate(costs[None])
     low, high = stats.t.interval(0.95, 22, loc=costs.mean(), scale=stats.sem(costs))
-    assert found.mean == pytest.approx(costs.mean())
+    assert found.value == pytest.approx(costs.mean())
     assert (found.low, found.high) == pytest.approx((low, high))
 
 
 def test_one_episode_has_no_interval():
     found = estimate(np.array([[3.0]]))
-    assert (found.mean, found.low, found.high) == (3.0, None, None)
+    assert (found.value, found.low, found.high) == (3.0, None, None)
 
 
 def test_bootstrap_covers_both_sources_of_variation():
@@ -40,3 +50,105 @@ def test_gap_is_taken_on_the_common_episodes():
     assert paired_gap(costs, bound) == (pytest.approx(30.0), 2)
     assert paired_gap(costs, np.array([[0.0]])) == (None, 1)
     assert paired_gap(np.array([[-5.0]]), np.array([[-10.0]])) == (pytest.approx(50.0), 1)
+
+
+# ---- comparisons of runs --------------------------------------------------------------------
+
+
+def test_interquartile_mean_is_the_trimmed_mean_of_scipy():
+    rng = np.random.default_rng(0)
+    assert interquartile_mean([np.array([1.0, 100.0, 2.0, 3.0, -50.0])]) == 2.0  # by hand
+    for size in (1, 2, 3, 4, 5, 7, 8, 20):
+        first, second = rng.normal(size=size), rng.normal(size=2 * size)
+        expected = stats.trim_mean(np.concatenate([first, second]), 0.25)
+        assert interquartile_mean([first, second]) == pytest.approx(expected)
+    resamples = rng.normal(size=(6, 9))
+    np.testing.assert_allclose(
+        interquartile_mean([resamples]), stats.trim_mean(resamples, 0.25, axis=1)
+    )
+
+
+def test_probability_of_improvement():
+    # Instance 1: pairs 3>1, 3>2, 1=1, 1<2: 2.5 of 4. Instance 2: 1 of 1. Mean 0.8125.
+    ours, theirs = [np.array([3.0, 1.0]), np.array([9.0])], [np.array([1.0, 2.0]), np.array([8.0])]
+    assert probability_of_improvement(ours, theirs) == pytest.approx(0.8125)
+    assert probability_of_improvement(theirs, ours) == pytest.approx(1 - 0.8125)
+    rng = np.random.default_rng(1)
+    x, y = rng.integers(0, 6, 7).astype(float), rng.integers(0, 6, 5).astype(float)
+    u = stats.mannwhitneyu(x, y).statistic
+    assert probability_of_improvement([x], [y]) == pytest.approx(u / 35)
+    many = probability_of_improvement([np.tile(x, (3, 1))], [np.tile(y, (3, 1))])
+    np.testing.assert_allclose(many, [u / 35] * 3)
+
+
+def test_performance_profile():
+    scores = [np.array([0.0, 0.5, 1.0, 2.0]), np.array([0.5, 0.7])]
+    found = performance_profile(scores, np.array([-1.0, 0.5, 0.6, 2.0]))
+    np.testing.assert_allclose(found, [1, (0.5 + 0.5) / 2, (0.5 + 0.5) / 2, 0])
+    found = performance_profile([np.array([0.5, 0.7, 0.9])], np.array([0.5, 0.8]))
+    np.testing.assert_allclose(found, [2 / 3, 1 / 3])  # strictly above
+
+
+def test_stratified_bootstrap():
+    rng = np.random.default_rng(2)
+    # Two instances on very different levels: only the spread within each counts.
+    strata = [rng.normal(0, 1, 40), rng.normal(1000, 1, 40)]
+
+    def mean(scores):
+        return np.mean([runs.mean(axis=-1) for runs in scores], axis=0)
+
+    found = stratified_bootstrap(mean, strata)
+    assert found.value == pytest.approx(mean(strata))
+    sigma = np.sqrt(sum(runs.var() for runs in strata) / 40) / 2
+    assert found.high - found.low == pytest.approx(2 * 1.96 * sigma, rel=0.1)
+    assert stratified_bootstrap(mean, strata) == found
+    # Two arms are drawn independently of each other, even where they are equal.
+    same = stratified_bootstrap(probability_of_improvement, strata[:1], strata[:1])
+    assert same.value == 0.5
+    assert same.low < 0.45
+    assert same.high > 0.55
+    alone = stratified_bootstrap(mean, [np.array([3.0])])
+    assert (alone.value, alone.low, alone.high) == (3.0, None, None)
+
+
+def test_paired_difference():
+    rng = np.random.default_rng(3)
+    episodes = rng.normal(0, 100, size=(1, 60))  # luck of the episodes, which both have
+    ours = 50 + episodes + rng.normal(0, 2, size=(12, 1)) + rng.normal(0, 1, size=(12, 60))
+    theirs = 53 + episodes + rng.normal(0, 2, size=(10, 1)) + rng.normal(0, 1, size=(10, 60))
+    found = paired_difference(ours, theirs)
+    assert found.value == pytest.approx(ours.mean() - theirs.mean())
+    sigma = np.sqrt(ours.mean(axis=1).var() / 12 + theirs.mean(axis=1).var() / 10)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * sigma, rel=0.15)
+    turned = paired_difference(theirs, ours)
+    assert turned.value == pytest.approx(-found.value)
+    # Episodes that only one of them played are left out.
+    assert paired_difference(ours[:, :20], theirs).value == pytest.approx(
+        ours[:, :20].mean() - theirs[:, :20].mean()
+    )
+    assert paired_difference(ours[:1], theirs).low is None
+
+
+def test_permutation_p_value():
+    # Of the 20 divisions of six runs into halves two are as extreme as the perfect one.
+    low, high = np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0])
+    assert permutation_p_value(low, high) == permutation_p_value(high, low) == 2 / 20
+    assert permutation_p_value(low, low) == 1.0
+    # {1, 9} against {2, 3, 4} differ by 2. By hand, the ten divisions differ by 2, 3.8, 3, 2.2,
+    # 2.8, 3.7, 4.5, 2.2, 1.3 and 0.5.
+    ours, theirs = np.array([1.0, 9.0]), np.array([2.0, 3.0, 4.0])
+    assert permutation_p_value(ours, theirs) == 8 / 10
+    rng = np.random.default_rng(4)
+    x, y = rng.normal(0, 1, 20), rng.normal(0.7, 1, 20)
+    exact = stats.permutation_test(
+        (x, y), lambda a, b: abs(a.mean() - b.mean()), alternative="greater", n_resamples=50_000
+    )
+    assert permutation_p_value(x, y) == pytest.approx(exact.pvalue, abs=0.01)
+
+
+def test_holm():
+    # Sorted: 0.01 x 4, 0.02 x 3, 0.03 x 2, 0.04 x 1, each at least the one before.
+    assert holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([0.02]) == [0.02]
+    assert holm([]) == []
