@@ -87,7 +87,8 @@ def to_html(claim: Claim) -> str:
         parts.append("</table></div>")
     if claim.profiles:
         parts.append(
-            '<h2>Performance profiles</h2><img alt="Share of runs above each score, per learned arm"'
+            "<h2>Performance profiles</h2>"
+            '<img alt="Share of runs above each score, per learned arm"'
             f' src="data:image/png;base64,{profiles_png(claim.profiles)}">'
         )
     parts.append("</body></html>")
