@@ -17,10 +17,46 @@ TABLE = {
     "lot_sizing/static": "baselines.lot_sizing.factories:static",
     "lot_sizing/greedy": "baselines.lot_sizing.tuning:tune",
     "lot_sizing/genetic": "baselines.lot_sizing.genetic:evolve",
-    "lot_sizing/rolling_horizon": "baselines.lot_sizing.rolling_horizon:RollingHorizonMean",
+    "lot_sizing/s_S": "baselines.lot_sizing.s_s:evolve",
+    "lot_sizing/rolling_horizon": "baselines.lot_sizing.rolling_horizon:RollingHorizon",
     "lot_sizing/dynamic_programming": "baselines.lot_sizing.dynamic_programming:optimal_policy",
     "lot_sizing/optimal_value": "baselines.lot_sizing.dynamic_programming:OptimalValue",
     "lot_sizing/perfect_information": "baselines.lot_sizing.milp:PerfectInformation",
+    "uncapacitated_lot_sizing/random": "baselines.common.random_rule:RandomRule",
+    "uncapacitated_lot_sizing/lot_for_lot": (
+        "baselines.uncapacitated_lot_sizing.factories:lot_for_lot"
+    ),
+    "uncapacitated_lot_sizing/silver_meal": (
+        "baselines.uncapacitated_lot_sizing.factories:silver_meal"
+    ),
+    "uncapacitated_lot_sizing/part_period_balancing": (
+        "baselines.uncapacitated_lot_sizing.factories:part_period_balancing"
+    ),
+    "uncapacitated_lot_sizing/wagner_whitin": (
+        "baselines.uncapacitated_lot_sizing.wagner_whitin:WagnerWhitin"
+    ),
+    "uncapacitated_lot_sizing/milp": "baselines.uncapacitated_lot_sizing.formulations:Milp",
+    "uncapacitated_lot_sizing/cutting_planes": (
+        "baselines.uncapacitated_lot_sizing.cutting_planes:CuttingPlanes"
+    ),
+    "capacitated_lot_sizing/random": "baselines.common.random_rule:RandomRule",
+    "capacitated_lot_sizing/lot_for_lot": "baselines.capacitated_lot_sizing.factories:lot_for_lot",
+    "capacitated_lot_sizing/period_order_quantity": (
+        "baselines.capacitated_lot_sizing.factories:period_order_quantity"
+    ),
+    "capacitated_lot_sizing/silver_meal": "baselines.capacitated_lot_sizing.factories:silver_meal",
+    "capacitated_lot_sizing/relax_and_fix": (
+        "baselines.capacitated_lot_sizing.relax_and_fix:RelaxAndFix"
+    ),
+    "capacitated_lot_sizing/milp": "baselines.capacitated_lot_sizing.formulations:Milp",
+    "post_decision_lake/random": "baselines.common.random_rule:RandomRule",
+    "post_decision_lake/shortest_path": "baselines.post_decision_lake.rules:ShortestPath",
+    "post_decision_lake/dynamic_programming": (
+        "baselines.post_decision_lake.dynamic_programming:optimal_policy"
+    ),
+    "post_decision_lake/optimal_value": (
+        "baselines.post_decision_lake.dynamic_programming:OptimalValue"
+    ),
     "routing/random": "baselines.common.random_rule:RandomRule",
     "routing/nearest_neighbour": "baselines.routing.factories:nearest_neighbour",
     "routing/fast_tsp": "baselines.routing.fast_tsp:FastTSP",

@@ -39,10 +39,13 @@ class ExactDP:
     Raises
     ------
     ValueError
-        If the instance has too many states or outcomes, or fractional units.
+        If the instance has too many states or outcomes, or fractional units, or if demand has
+        another law in every period.
     """
 
     def __init__(self, problem: LotSizing, instance: LotSizingInstance) -> None:
+        if not problem.stationary_demand:
+            raise ValueError("problem: exact dynamic programming needs stationary demand")
         self.problem = problem
         self.instance = instance
         self._checker = ActionChecker(problem)
@@ -59,7 +62,7 @@ class ExactDP:
                 f"instance: exact dynamic programming needs at most {MAX_PAIRS} state-action pairs"
                 f" and {MAX_TRANSITIONS} transitions, got {pairs:.3g} and {transitions:.3g}"
             )
-        for name in ("production", "setup_loss"):
+        for name in problem.unit_fields:
             values = getattr(instance, name)
             if (values != np.floor(values)).any():
                 raise ValueError(f"instance: {name}: exact dynamic programming needs whole units")

@@ -1,9 +1,9 @@
-"""Numba kernel of the greedy cover rule.
+"""Numba kernels of the rules.
 
-The rule takes the best (machine, item) pair up to M times per decision, which numpy can batch
-only by scoring all M * n pairs M times. Here an item's gain can only fall when stock is added to
-it, so after a pair is taken only the machines whose favourite was that item look again; tuning on
-thousands of episodes takes seconds instead of minutes.
+The greedy cover rule takes the best (machine, item) pair up to M times per decision, which numpy
+can batch only by scoring all M * n pairs M times. Here an item's gain can only fall when stock is
+added to it, so after a pair is taken only the machines whose favourite was that item look again;
+tuning on thousands of episodes takes seconds instead of minutes.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -77,4 +77,51 @@ def greedy_cover(
                 output -= min(setup_loss[data, chosen, changed], output)
             stock[changed] += output
             actions[b, chosen] = changed + 1
+    return actions
+
+
+@numba.njit(cache=True, error_model="numpy")
+def start_and_stop(
+    production, setup_cost, lost_sales_cost, mean_demand, inventory, setup, start_at, stop_at
+):
+    """Decisions (B, M) of :class:`baselines.lot_sizing.s_s.StartStop`.
+
+    Instance data may have one row for the whole batch; the thresholds have shape (B, n).
+    """
+    rows, machines = setup.shape
+    items = inventory.shape[1]
+    shared = production.shape[0] == 1
+    actions = np.zeros((rows, machines), np.int64)
+    made = np.empty(items, np.bool_)
+    for b in range(rows):
+        data = 0 if shared else b
+        made[:] = False
+        free = 0
+        for m in range(machines):
+            i = setup[b, m] - 1
+            if i >= 0 and production[data, m, i] > 0.0 and inventory[b, i] < stop_at[b, i]:
+                actions[b, m] = i + 1
+                made[i] = True
+            else:
+                free += 1
+        while free > 0:
+            item, machine, priority = -1, -1, 0.0
+            for i in range(items):
+                if made[i] or inventory[b, i] > start_at[b, i]:
+                    continue
+                value = lost_sales_cost[data, i] * mean_demand[data, i] / (1.0 + inventory[b, i])
+                if value > priority:
+                    cheapest = np.inf
+                    for m in range(machines):
+                        output = production[data, m, i]
+                        if actions[b, m] > 0 or output <= 0.0:
+                            continue
+                        cost = setup_cost[data, m, i] / output
+                        if cost < cheapest:
+                            cheapest, item, machine, priority = cost, i, m, value
+            if item < 0:
+                break
+            actions[b, machine] = item + 1
+            made[item] = True
+            free -= 1
     return actions

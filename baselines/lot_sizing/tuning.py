@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 
 from baselines.common.training import training_episodes
 from baselines.lot_sizing.rules import GreedyCover
-from or_envs.core import simulate
+from or_envs.core import Rule, simulate
 from or_envs.lot_sizing.problem import LotSizing
 
 #: The grid.
@@ -21,26 +22,35 @@ STAY_BONUS = (-8.0, -2.0, -0.5, 0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 _ROWS = 3000
 
 
-class GreedyCoverFitness:
-    """Mean costs of greedy cover rules on common training episodes.
+class RuleFitness:
+    """Mean costs of rules on common training episodes.
 
     Parameters
     ----------
     problem
         The lot-sizing problem.
+    rule
+        Makes a rule of parameters (B, k), a row of them for each batch row.
     seed
         Picks the training episodes.
     num_episodes
         How many.
     """
 
-    def __init__(self, problem: LotSizing, seed: int, num_episodes: int) -> None:
+    def __init__(
+        self,
+        problem: LotSizing,
+        rule: Callable[[np.ndarray], Rule],
+        seed: int,
+        num_episodes: int,
+    ) -> None:
         self.problem = problem
+        self.rule = rule
         self.num_episodes = num_episodes
         self._instance, self._demand = training_episodes(problem, seed, num_episodes)
 
     def __call__(self, parameters: np.ndarray) -> np.ndarray:
-        """Mean cost (P,) of each row (cover, setup_weight, stay_bonus) of ``parameters``."""
+        """Mean cost (P,) of the rule of each row of ``parameters``, (P, k)."""
         size = max(1, _ROWS // self.num_episodes)
         return np.concatenate(
             [
@@ -52,11 +62,17 @@ class GreedyCoverFitness:
     def _costs(self, parameters: np.ndarray) -> np.ndarray:
         # Rule by rule, all episodes side by side: one roll-out of rules x episodes rows.
         episode = np.tile(np.arange(self.num_episodes), len(parameters))
-        rule = GreedyCover(*np.repeat(parameters, self.num_episodes, axis=0).T)
-        rollout = simulate(
-            self.problem, rule, self._instance.rows(episode), self._demand.rows(episode)
-        )
+        rule = self.rule(np.repeat(parameters, self.num_episodes, axis=0))
+        demand = None if self._demand is None else self._demand.rows(episode)
+        rollout = simulate(self.problem, rule, self._instance.rows(episode), demand)
         return -rollout.total_reward.reshape(len(parameters), -1).mean(axis=1)
+
+
+class GreedyCoverFitness(RuleFitness):
+    """Mean costs of greedy cover rules (cover, setup_weight, stay_bonus)."""
+
+    def __init__(self, problem: LotSizing, seed: int, num_episodes: int) -> None:
+        super().__init__(problem, lambda x: GreedyCover(*x.T), seed, num_episodes)
 
 
 def tune(problem: LotSizing, seed: int, num_episodes: int = 30) -> GreedyCover:

@@ -9,21 +9,32 @@ import pytest
 from baselines.common.solution import Solution
 from baselines.common.training import FIRST_TRAINING_SEED, training_episodes
 from baselines.registration import TABLE, make
+from or_envs.capacitated_lot_sizing.problem import CapacitatedLotSizing
 from or_envs.core import sample, simulate
 from or_envs.lot_sizing.problem import LotSizing
+from or_envs.post_decision_lake.problem import PostDecisionLake
 from or_envs.routing.tsp import TSP
+from or_envs.uncapacitated_lot_sizing.problem import UncapacitatedLotSizing
 
 QUICK = {
     "lot_sizing/greedy": {"num_episodes": 3},
     "lot_sizing/genetic": {"population": 4, "generations": 2, "num_episodes": 3},
+    "lot_sizing/s_S": {"population": 4, "generations": 2, "num_episodes": 3},
     "lot_sizing/rolling_horizon": {"horizon": 2},
     "routing/genetic": {"population": 10, "generations": 3},
+}
+PROBLEMS = {
+    "lot_sizing": lambda: LotSizing("VI-A", horizon=4),
+    "uncapacitated_lot_sizing": lambda: UncapacitatedLotSizing(horizon=4),
+    "capacitated_lot_sizing": lambda: CapacitatedLotSizing(n_items=2, horizon=4),
+    "post_decision_lake": lambda: PostDecisionLake(size=4),
+    "routing": lambda: TSP(6),
 }
 
 
 @pytest.mark.parametrize("name", TABLE)
 def test_every_baseline_plays_or_solves(name: str) -> None:
-    problem = LotSizing("VI-A", horizon=4) if name.startswith("lot_sizing/") else TSP(6)
+    problem = PROBLEMS[name.partition("/")[0]]()
     instance, exogenous = sample(problem, 0, 1)
     contestant = make(name, problem, 0, **QUICK.get(name, {}))
     if hasattr(contestant, "solve"):
