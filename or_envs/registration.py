@@ -17,6 +17,13 @@ TABLE: dict[str, str] = {
         "or_envs.lot_sizing.sequence_dependent:SequenceDependentLotSizing"
     ),
     "or_envs/KnownDemandLotSizing-v0": "or_envs.lot_sizing.known_demand:KnownDemandLotSizing",
+    "or_envs/UncapacitatedLotSizing-v0": (
+        "or_envs.uncapacitated_lot_sizing.problem:UncapacitatedLotSizing"
+    ),
+    "or_envs/CapacitatedLotSizing-v0": (
+        "or_envs.capacitated_lot_sizing.problem:CapacitatedLotSizing"
+    ),
+    "or_envs/PostDecisionLake-v0": "or_envs.post_decision_lake.problem:PostDecisionLake",
     "or_envs/TSP-v0": "or_envs.routing.tsp:TSP",
 }
 

@@ -32,6 +32,15 @@ CASES = [
     ("or_envs/KnownDemandLotSizing-v0", {}),
     ("or_envs/KnownDemandLotSizing-v0", {"instance": "VI-A", "horizon": 5, "start": "given"}),
     ("or_envs/KnownDemandLotSizing-v0", {"instance": "random", "n_items": 3}),
+    ("or_envs/UncapacitatedLotSizing-v0", {}),
+    ("or_envs/UncapacitatedLotSizing-v0", {"instance": "wagner-whitin"}),
+    ("or_envs/UncapacitatedLotSizing-v0", {"instance": "tiny"}),
+    ("or_envs/UncapacitatedLotSizing-v0", {"horizon": 1}),
+    ("or_envs/CapacitatedLotSizing-v0", {}),
+    ("or_envs/CapacitatedLotSizing-v0", {"n_items": 1, "horizon": 3}),
+    ("or_envs/PostDecisionLake-v0", {}),
+    ("or_envs/PostDecisionLake-v0", {"size": 2, "horizon": 5}),
+    ("or_envs/PostDecisionLake-v0", {"size": 4, "map_seed": 7}),
 ]
 
 

@@ -1,0 +1,1 @@
+"""Baselines of the capacitated lot-sizing problem."""

@@ -1,0 +1,1 @@
+"""Capacitated lot-sizing of several items with setup times."""

@@ -1,0 +1,1 @@
+"""A slippery lake with a genuine post-decision state."""

@@ -1,0 +1,1 @@
+"""Uncapacitated lot-sizing of one item (Wagner and Whitin)."""
