@@ -19,6 +19,7 @@ from or_envs.uncapacitated_lot_sizing.problem import UncapacitatedLotSizing
 QUICK = {
     "lot_sizing/greedy": {"num_episodes": 3},
     "lot_sizing/genetic": {"population": 4, "generations": 2, "num_episodes": 3},
+    "lot_sizing/s_S": {"population": 4, "generations": 2, "num_episodes": 3},
     "lot_sizing/rolling_horizon": {"horizon": 2},
     "routing/genetic": {"population": 10, "generations": 3},
 }
