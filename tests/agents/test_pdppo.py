@@ -215,14 +215,15 @@ def filled_buffer(advantage, **settings):
     return model, model.rollout_buffer
 
 
-def test_time_limit_bootstrap_goes_to_the_outcome_only():
+@pytest.mark.parametrize("advantage", ["pd_max", "pd_min", "pd_sum"])
+def test_time_limit_bootstrap_goes_to_the_outcome_only(advantage):
     def collected(advantage):
         model = build(PDPPO, lot_sizing(), advantage=advantage)
         model.train = lambda: None
         model.learn(80)
         return model.rollout_buffer
 
-    bootstrapped, published = collected("pd_td"), collected("pd_max")
+    bootstrapped, published = collected("pd_td"), collected(advantage)
     np.testing.assert_array_equal(bootstrapped.actions, published.actions)
     np.testing.assert_array_equal(bootstrapped.post_rewards, published.post_rewards)
     np.testing.assert_allclose(

@@ -35,6 +35,27 @@ def test_value_of_two_critics_is_their_mean():
     np.testing.assert_allclose(buffer.values.reshape(80, 1), (first + second) / 2, atol=1e-6)
 
 
+def test_time_limits_are_bootstrapped_with_the_mean():
+    rewards, ends = [], []
+
+    def note(local, _):
+        rewards.append(local["rewards"].copy())
+        ends.append([info.get("terminal_observation") for info in local["infos"]])
+        return True
+
+    model = build(PDPPO, lot_sizing(), advantage="ppo_two_critics")
+    model.train = lambda: None
+    buffer = model.learn(80, callback=note).rollout_buffer
+    for t, (reward, last) in enumerate(zip(rewards, ends, strict=True)):
+        expected = reward
+        if (t + 1) % 7 == 0:  # the horizon
+            obs = torch.as_tensor(np.stack(last))
+            with torch.no_grad():
+                critics = model.policy.predict_values(obs), model.policy.predict_post_values(obs)
+            expected = reward + model.gamma * (sum(critics) / 2).numpy()[:, 0]
+        np.testing.assert_allclose(buffer.rewards[t], expected, rtol=1e-5)
+
+
 def test_two_equal_critics_are_ppo():
     """The second critic made a copy of the first: actor and first critic learn as in PPO."""
     start = parameters(build(PDPPO, lot_sizing()))
@@ -50,6 +71,39 @@ def test_two_equal_critics_are_ppo():
         if not name.startswith("post_"):
             torch.testing.assert_close(two[name], ppo[name], rtol=1e-4, atol=1e-6)
             assert not torch.equal(ppo[name], start[name])
+
+
+# ---- what the critics learn ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("advantage", ["ppo", "ppo_two_critics", "pd_max", "pd_min", "pd_td"])
+def test_losses_of_the_critics(advantage):
+    model = build(PDPPO, lot_sizing(), advantage=advantage).learn(80)
+    batch = next(model.rollout_buffer.get())
+    first = model.policy.predict_values(batch.observations).flatten()
+    if advantage in ("ppo", "ppo_two_critics"):
+        second = model.policy.predict_post_values(batch.observations).flatten()
+        targets = batch.returns, batch.returns
+    else:
+        second = model.policy.predict_post_values(batch.post_observations).flatten()
+        targets = batch.returns, batch.post_returns
+    losses = model._critic_losses(batch, first[:, None])
+    errors = [
+        ((target - value) ** 2).mean()
+        for target, value in zip(targets, (first, second), strict=True)
+    ]
+    if advantage == "ppo":
+        expected = {"value_loss": errors[0]}
+    elif advantage == "pd_min":
+        assert (first < second).any()
+        assert (first > second).any()
+        smaller = torch.where(first < second, first, second)
+        expected = {"value_loss": ((batch.returns - smaller) ** 2).mean()}
+    else:
+        expected = {"value_loss": errors[0], "post_value_loss": errors[1]}
+    assert losses.keys() == expected.keys()
+    for name, loss in losses.items():
+        torch.testing.assert_close(loss, expected[name])
 
 
 # ---- old roll-outs --------------------------------------------------------------------------
