@@ -25,6 +25,7 @@ from benchmarks.statistics import (
     performance_profile,
     permutation_p_value,
     probability_of_improvement,
+    smallest_p_value,
     stratified_bootstrap,
 )
 
@@ -53,7 +54,8 @@ class ClaimRow:
     p_value, p_holm
         Of the permutation test, and corrected over the instances.
     verdict
-        "better", "worse", "no difference shown", or empty where nothing is tested.
+        "better", "worse", "no difference shown", "too few runs" (for any difference to show), or
+        empty where nothing is tested.
     """
 
     instance: str
@@ -228,6 +230,8 @@ def _row(
         verdict = "no difference shown"
         if p_holm < ALPHA:
             verdict = "better" if difference.value < 0 else "worse"
+        elif smallest_p_value(len(scores[0]), len(arms[0][reference].runs)) >= ALPHA:
+            verdict = "too few runs"
     return ClaimRow(
         instance,
         name,

@@ -194,6 +194,14 @@ def permutation_p_value(ours: np.ndarray, theirs: np.ndarray) -> float:
     return extreme / len(chosen) if exact else (extreme + 1) / (len(chosen) + 1)
 
 
+def smallest_p_value(size: int, other: int) -> float:
+    """What :func:`permutation_p_value` gives two groups of runs that do not overlap at all.
+
+    Of equally large groups, the division with the groups exchanged is as extreme.
+    """
+    return (2 if size == other else 1) / math.comb(size + other, size)
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjusted p-values of Holm's step-down procedure.
 

@@ -120,6 +120,12 @@ def test_failed_runs_are_left_out_and_named(records):
             build_claim(without, CONFIG)
 
 
+def test_too_few_runs_are_called_so(records):
+    few = [r for r in records if r.seed < 3]
+    verdicts = {row.verdict for row in build_claim(few, CONFIG).rows if row.arm in ("good", "same")}
+    assert verdicts == {"too few runs", ""}  # three against three: at best 2 / 20
+
+
 def test_scores_need_two_levels(records):
     with pytest.raises(
         UserError, match=r"greedy \(score 0\) costs 20 and must cost more than idle"

@@ -144,6 +144,13 @@ def test_the_hash_depends_on_what_decides_the_result_and_on_nothing_else(tmp_pat
     assert same not in hashes
 
 
+def test_a_contestant_may_see_less_of_the_same_episodes(tmp_path):
+    seen = {"observation_mode": "inventory_only"}
+    (cell,) = cells_of(_load(tmp_path, _contestant(env_kwargs=seen)))
+    assert cell.env_kwargs == {"instance": "VI-A", "horizon": 5, **seen}
+    assert cell.instance == "VI-A"
+
+
 def test_hyperparameters_of_an_id_override_the_default_and_are_overridden():
     default = hyperparameters.load("ppo", "or_envs/Other-v0", {})
     own = hyperparameters.load("ppo", "or_envs/LotSizing-v0", {"gamma": 0.5, "n_envs": 3})

@@ -11,6 +11,7 @@ from benchmarks.statistics import (
     performance_profile,
     permutation_p_value,
     probability_of_improvement,
+    smallest_p_value,
     stratified_bootstrap,
 )
 
@@ -134,6 +135,9 @@ def test_permutation_p_value():
     low, high = np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0])
     assert permutation_p_value(low, high) == permutation_p_value(high, low) == 2 / 20
     assert permutation_p_value(low, low) == 1.0
+    for size, other in ((1, 1), (3, 3), (2, 5), (4, 5)):
+        apart = np.arange(size) + 0.1 * np.arange(size) ** 2, 100.0 + np.arange(other)
+        assert permutation_p_value(*apart) == pytest.approx(smallest_p_value(size, other))
     # {1, 9} against {2, 3, 4} differ by 2. By hand, the ten divisions differ by 2, 3.8, 3, 2.2,
     # 2.8, 3.7, 4.5, 2.2, 1.3 and 0.5.
     ours, theirs = np.array([1.0, 9.0]), np.array([2.0, 3.0, 4.0])
