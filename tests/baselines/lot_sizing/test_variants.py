@@ -11,6 +11,7 @@ import pytest
 
 from baselines.common.random_rule import RandomRule
 from baselines.lot_sizing.dynamic_programming import ExactDP, optimal_policy
+from baselines.lot_sizing.milp import PerfectInformation
 from baselines.lot_sizing.rules import GreedyCover, Idle
 from or_envs.core import sample, simulate
 from or_envs.lot_sizing.known_demand import KnownDemandLotSizing
@@ -102,3 +103,33 @@ def test_greedy_rule_plays_the_variants(problem: LotSizing) -> None:
     greedy = simulate(problem, GreedyCover(2.0, 0.3, 4.0), instance, demand).total_reward.mean()
     idle = simulate(problem, Idle(), instance, demand).total_reward.mean()
     assert -greedy < 0.9 * -idle
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_perfect_information_solves_known_demand(seed: int) -> None:
+    """The optimum is that of all 3^5 plans, and its replay costs what the solver says."""
+    problem = KnownDemandLotSizing("VI-C", horizon=5)
+    instance, exogenous = sample(problem, seed, 1)
+    assert exogenous is None
+    solution = PerfectInformation(problem).solve(instance)
+    plans = np.array(list(itertools.product(range(3), repeat=5)))[:, :, None]
+    many = instance.rows(np.zeros(len(plans), dtype=int))
+    best = -simulate(problem, plans, many).total_reward.max()
+    assert solution.actions is not None
+    replayed = -simulate(problem, solution.actions[None], instance).total_reward[0]
+    assert solution.objective == pytest.approx(best, abs=1e-6)
+    assert replayed == pytest.approx(best, abs=1e-6)
+    assert solution.status == "optimal"
+
+
+def test_perfect_information_of_the_variants() -> None:
+    """A seasonal trace is a trace like any; sequence-dependent change-overs are refused."""
+    problem = SeasonalLotSizing("VI-C", season=4, horizon=4)
+    instance, demand = sample(problem, 0, 1)
+    solution = PerfectInformation(problem).solve(instance, demand)
+    plans = np.array(list(itertools.product(range(3), repeat=4)))[:, :, None]
+    rows = np.zeros(len(plans), dtype=int)
+    costs = -simulate(problem, plans, instance.rows(rows), demand.rows(rows)).total_reward
+    assert solution.objective == pytest.approx(costs.min(), abs=1e-6)
+    with pytest.raises(ValueError, match="no change-overs that depend on the old setup"):
+        PerfectInformation(SequenceDependentLotSizing())
