@@ -15,8 +15,8 @@ class MilpResult:
     Attributes
     ----------
     status
-        "optimal" (within ``mip_rel_gap``), "time_limit" or "infeasible"; otherwise pyomo's name
-        of the termination condition.
+        "optimal" (within ``mip_rel_gap``), "time_limit", "node_limit" or "infeasible"; otherwise
+        pyomo's name of the termination condition.
     objective
         Objective of the incumbent, whose values are in the model's variables; ``inf`` if there
         is none.
@@ -99,8 +99,13 @@ class HighsSession:
         updates.update_named_expressions = False
         updates.update_objective = False
 
-    def solve(self, time_limit: float | None = None, warm_start: bool = False) -> MilpResult:
-        """Solve; on a time limit the incumbent is loaded and its dual bound reported.
+    def solve(
+        self,
+        time_limit: float | None = None,
+        warm_start: bool = False,
+        node_limit: int | None = None,
+    ) -> MilpResult:
+        """Solve; on a limit the incumbent is loaded and its dual bound reported.
 
         Parameters
         ----------
@@ -109,10 +114,16 @@ class HighsSession:
         warm_start
             Start from the values that the model's variables have now. Otherwise they are not
             looked at, so that a solve does not depend on the one before.
+        node_limit
+            Nodes of branch and bound; ``None`` is no limit. Unlike a time limit it gives the same
+            answer on every machine.
         """
         start = time.perf_counter()
         # HiGHS keeps options between solves, so "no limit" has to be said.
         self._solver.highs_options["time_limit"] = math.inf if time_limit is None else time_limit
+        self._solver.highs_options["mip_max_nodes"] = (
+            _NO_NODE_LIMIT if node_limit is None else node_limit
+        )
         self._solver.config.warmstart = warm_start
         results = self._solver.solve(self.model)
         objective = math.inf
@@ -129,4 +140,7 @@ class HighsSession:
         )
 
 
-_STATUS = {"maxTimeLimit": "time_limit"}
+#: HiGHS's largest integer.
+_NO_NODE_LIMIT = 2**31 - 1
+
+_STATUS = {"maxTimeLimit": "time_limit", "maxIterations": "node_limit"}

@@ -142,3 +142,18 @@ def test_highs_and_ortools_share_a_process(order: tuple[str, str]) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.stdout.strip() == "both solved", done.stderr
+
+
+def test_the_node_limit_is_a_limit_until_it_is_lifted() -> None:
+    rng = np.random.default_rng(1)
+    model = knapsack(rng.integers(10, 100, (10, 40)))
+    price = rng.integers(10, 100, 40)
+    model.price.store_values(dict(enumerate(price.tolist())))
+    session = HighsSession(model)
+    stopped = session.solve(node_limit=1)
+    assert stopped.status == "node_limit"
+    assert stopped.bound is not None
+    assert stopped.bound < stopped.objective < 0
+    optimal = session.solve()
+    assert optimal.status == "optimal"
+    assert optimal.objective <= stopped.objective
