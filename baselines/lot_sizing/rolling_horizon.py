@@ -73,7 +73,7 @@ class RollingHorizon:
         Seconds of branch and bound per decision.
     node_limit
         Nodes of branch and bound per decision; with it and without ``time_limit`` decisions are
-        the same on every machine.
+        the same on every machine. The work at the root is not limited.
     mip_rel_gap
         Relative gap at which a plan is good enough.
 
