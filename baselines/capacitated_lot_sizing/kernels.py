@@ -46,7 +46,9 @@ def fit(
         # 1. What the period itself needs, the most lost sales saved per time first.
         for i in range(n):
             quantity[b, i] = 0.0
-            need[i] = max(d[now, i] - inventory[b, i], 0.0)
+            short = d[now, i] - inventory[b, i]
+            # Stock made for this period may be short by rounding; that is no reason for a lot.
+            need[i] = short if short > 1e-9 * d[now, i] else 0.0
             wish[i] = max(target[b, i] - inventory[b, i], need[i])
             worth = need[i] > 0 and lost[i] * wish[i] > setup[i]
             score[i] = lost[i] * need[i] / (tau[i] + a[i] * need[i]) if worth else 0.0
