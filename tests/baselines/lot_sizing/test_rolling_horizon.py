@@ -228,12 +228,18 @@ def test_the_last_period_plans_for_nothing_beyond_it() -> None:
     assert decision(8) > 0
 
 
-def test_different_instances_in_a_batch() -> None:
-    problem = LotSizing("random", n_items=2, n_machines=1, horizon=3)
-    instance, demand = sample(problem, 0, 2)
-    for mode in MODES:
-        # Raises if one's item is played on the other.
-        simulate(problem, rule(problem, mode), instance, demand)
+@pytest.mark.parametrize("mode", MODES)
+def test_different_instances_in_a_batch(mode: str) -> None:
+    problem = LotSizing("random", n_items=3, n_machines=1, horizon=5)
+    instance, _ = sample(problem, 0, 6)
+    # Stocks so low that every instance has something to make.
+    state = dataclasses.replace(problem.initial(instance), inventory=np.zeros((6, 3)))
+    together = rule(problem, mode)(instance, state)
+    for row in range(6):
+        one = np.array([row])
+        alone = rule(problem, mode)(instance.rows(one), state.rows(one))[0]
+        assert np.array_equal(alone, together[row])
+    assert len(np.unique(together)) > 1
 
 
 # ---- how good -----------------------------------------------------------------------------------
