@@ -22,8 +22,9 @@ MAX_MACHINES = 14
 #: Start states from which multipliers are found.
 NUM_STARTS = 1000
 
-# Adam: first step, its decay in iterations, and the weights of old supergradients.
-_STEP = 0.15
+# Adam: first step as a share of what the dearest item can lose per period, its decay in
+# iterations, and the weights of old supergradients.
+_STEP = 0.1
 _DECAY = 20
 _MOMENTUM = 0.7
 _SCALE = 0.95
@@ -97,7 +98,7 @@ class LagrangianRelaxation:
         instance in every episode or too many machines for one item.
     """
 
-    def __init__(self, problem: LotSizing, seed: int = 0, iterations: int = 50) -> None:
+    def __init__(self, problem: LotSizing, seed: int = 0, iterations: int = 100) -> None:
         if iterations < 0:
             raise ValueError(f"iterations: expected an integer >= 0, got {iterations!r}")
         self.problem = problem
@@ -109,17 +110,22 @@ class LagrangianRelaxation:
 
     def _maximize(self, starts: LotSizingInstance, iterations: int) -> None:
         start = [self._start(starts, i) for i in range(len(self.items))]
-        prices, best = self.prices, -np.inf
+        instance = self.instance
+        first_step = _STEP * float((instance.lost_sales_cost * instance.mean_demand).max())
+        prices, average = self.prices, np.zeros_like(self.prices)
         momentum, scale = np.zeros_like(prices), np.zeros_like(prices)
+        tail = (iterations + 1) // 2
         for step in range(1, iterations + 1):
-            bound, gradient = self.evaluate(prices, start)
-            if bound > best:
-                best, self.prices = bound, prices
+            _, gradient = self.evaluate(prices, start)
             momentum = _MOMENTUM * momentum + (1 - _MOMENTUM) * gradient
             scale = _SCALE * scale + (1 - _SCALE) * gradient**2
             direction = momentum / (1 - _MOMENTUM**step)
             direction /= np.sqrt(scale / (1 - _SCALE**step) + 1e-3)
-            prices = np.maximum(0, prices + _STEP / (1 + (step - 1) / _DECAY) * direction)
+            prices = np.maximum(0, prices + first_step / (1 + (step - 1) / _DECAY) * direction)
+            # The path zigzags across kinks of the bound; its later half is averaged.
+            if step > iterations - tail:
+                average += prices / tail
+        self.prices = average
 
     def evaluate(self, prices: np.ndarray, start: list[np.ndarray]) -> tuple[float, np.ndarray]:
         """Bound and supergradient (T, M) at multipliers (T, M).
@@ -160,7 +166,7 @@ class LagrangianBound:
         See :class:`LagrangianRelaxation`.
     """
 
-    def __init__(self, problem: LotSizing, seed: int = 0, iterations: int = 50) -> None:
+    def __init__(self, problem: LotSizing, seed: int = 0, iterations: int = 100) -> None:
         self.relaxation = LagrangianRelaxation(problem, seed, iterations)
         self._values = self.relaxation.first_values()
 

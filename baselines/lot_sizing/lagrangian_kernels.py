@@ -47,6 +47,16 @@ def expect(law, lost_sales_cost, holding_cost, values, post_values):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
+def _choose(idle, busy, cost, best, made, flag):
+    # Loops with one output each are vectorised.
+    for x in range(best.shape[0]):
+        other = cost + busy[x]
+        best[x] = other if other < idle[x] else idle[x]
+    for x in range(best.shape[0]):
+        made[x] |= flag if best[x] < idle[x] else np.uint16(0)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def decide(output, loss, setup_cost, price, values, made):
     """Turn post-decision values (S, X) into values before the decision, in place.
 
@@ -66,17 +76,11 @@ def decide(output, loss, setup_cost, price, values, made):
             if s & bit:
                 continue
             off, on = values[s], values[s | bit]
-            off_made, on_made = made[s], made[s | bit]
             idle[:] = off
             padded[:rows] = on
             padded[rows:] = on[rows - 1]
-            for x in range(rows):
-                start = price[j] + setup_cost[j] + changed[x]
-                stay = price[j] + kept[x]
-                off[x] = min(idle[x], start)
-                on[x] = min(idle[x], stay)
-                off_made[x] |= flag * np.uint16(start < idle[x])
-                on_made[x] |= flag * np.uint16(stay < idle[x])
+            _choose(idle, changed, price[j] + setup_cost[j], off, made[s], flag)
+            _choose(idle, kept, price[j], on, made[s | bit], flag)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -21,6 +21,8 @@ QUICK = {
     "lot_sizing/genetic": {"population": 4, "generations": 2, "num_episodes": 3},
     "lot_sizing/s_S": {"population": 4, "generations": 2, "num_episodes": 3},
     "lot_sizing/rolling_horizon": {"horizon": 2},
+    "lot_sizing/index_policy": {"iterations": 5, "num_episodes": 5},
+    "lot_sizing/rollout": {"iterations": 5},
     "routing/genetic": {"population": 10, "generations": 3},
 }
 PROBLEMS = {
