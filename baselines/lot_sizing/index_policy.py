@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 
 from baselines.common.training import training_episodes
@@ -45,7 +47,7 @@ class IndexPolicy:
         self, problem: LotSizing, seed: int = 0, iterations: int = 100, num_episodes: int = 200
     ) -> None:
         self.relaxation = LagrangianRelaxation(problem, seed, iterations)
-        self._checked: np.ndarray | None = None
+        self._checked: list[np.ndarray] = []
         # The relaxation has used the seed's first training episodes for their start states only.
         episodes = training_episodes(problem, seed, num_episodes)
         instance = self.relaxation.instance
@@ -70,11 +72,14 @@ class IndexPolicy:
             If the instance differs from the problem's in more than its start state, or a stock is
             fractional.
         """
-        # Comparing takes longer than deciding, so the last instance is remembered.
-        if instance.production is not self._checked:
+        # Comparing takes longer than deciding, so the arrays that passed are remembered.
+        data = [
+            getattr(instance, name) for name in instance.names() if not name.startswith("initial_")
+        ]
+        if len(self._checked) != len(data) or not all(map(operator.is_, data, self._checked)):
             if not same_data(instance, self.relaxation.instance):
                 raise ValueError("instance: its data are not those of the problem")
-            self._checked = instance.production
+            self._checked = data
         if (state.inventory % 1 != 0).any():
             raise ValueError("state: the item values need whole units in stock")
 
@@ -82,8 +87,14 @@ class IndexPolicy:
         """Return the decisions, (B, M)."""
         self.check(instance, state)
         action = np.empty_like(state.setup)
-        index_policy(self.tables, state.inventory, state.setup, state.period, action)
+        index_policy(self.tables, state.inventory, state.setup, self.period(state), action)
         return action
+
+    def period(self, state: LotSizingState) -> np.ndarray:
+        """Periods (B,) of the tables; after the end of an episode the last one."""
+        last = len(self.tables.values) - 1
+        periods: np.ndarray = np.minimum(state.period, last)
+        return periods
 
 
 def tabulate(items: list[Item], prices: np.ndarray) -> Tables:

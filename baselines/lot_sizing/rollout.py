@@ -69,7 +69,7 @@ class Rollout:
         inventory = state.inventory.astype(np.int64)
         own = self.index_policy.relaxation.instance
         cap = own.max_inventory[0].astype(np.int64)
-        for row, period in enumerate(state.period.tolist()):
+        for row, period in enumerate(self.index_policy.period(state).tolist()):
             improve(
                 self.index_policy.tables,
                 own.lost_sales_cost[0],

@@ -106,6 +106,15 @@ def test_better_than_greedy_on_the_published_instance(published) -> None:
     assert mine.mean() > 1380
 
 
+def test_after_the_end_the_last_period_counts() -> None:
+    problem = LotSizing("VI-A", horizon=4)
+    policy = IndexPolicy(problem, **QUICK)
+    instance, _ = sample(problem, 0, 1)
+    state = problem.initial(instance)
+    late, last = (dataclasses.replace(state, period=np.array([t])) for t in (9, 3))
+    assert np.array_equal(policy(instance, late), policy(instance, last))
+
+
 def test_other_instances_and_fractional_stock_are_refused() -> None:
     problem = LotSizing("VI-A", horizon=4)
     policy = IndexPolicy(problem, **QUICK)
@@ -114,6 +123,11 @@ def test_other_instances_and_fractional_stock_are_refused() -> None:
     doubled = dataclasses.replace(instance, production=2 * instance.production)
     with pytest.raises(ValueError, match="not those of the problem"):
         policy(doubled, state)
+    assert policy(instance, state).shape == (1, 1)
+    # An array that has passed does not vouch for the others.
+    dearer = dataclasses.replace(instance, setup_cost=2 * instance.setup_cost)
+    with pytest.raises(ValueError, match="not those of the problem"):
+        policy(dearer, state)
     half = dataclasses.replace(state, inventory=state.inventory + 0.5)
     with pytest.raises(ValueError, match="whole units"):
         policy(instance, half)
