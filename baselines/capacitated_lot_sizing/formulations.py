@@ -9,9 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from baselines.common.milp import MilpResult, import_pyomo
+from baselines.common.milp import HighsSession, MilpResult, import_pyomo
 from baselines.common.solution import Solution
-from baselines.uncapacitated_lot_sizing.session import UnpresolvedSession
 from or_envs.capacitated_lot_sizing.instances import CapacitatedLotSizingInstance
 from or_envs.capacitated_lot_sizing.problem import CapacitatedLotSizing, shares
 
@@ -42,7 +41,7 @@ class Formulation(abc.ABC):
         model.y = pyo.Var(model.I, model.T, domain=pyo.UnitInterval if relaxed else pyo.Binary)
         self.model = model
         self._build(pyo)
-        self._session = UnpresolvedSession(model, seed=seed)
+        self._session = HighsSession(model, seed=seed)
 
     @abc.abstractmethod
     def _build(self, pyo: Any) -> None:

@@ -6,10 +6,9 @@ import time
 
 import numpy as np
 
-from baselines.common.milp import import_pyomo
+from baselines.common.milp import HighsSession, import_pyomo
 from baselines.common.solution import Solution
 from baselines.uncapacitated_lot_sizing.formulations import NaturalFormulation
-from baselines.uncapacitated_lot_sizing.session import UnpresolvedSession
 from baselines.uncapacitated_lot_sizing.wagner_whitin import best_plan
 from or_envs.uncapacitated_lot_sizing.instances import UncapacitatedLotSizingInstance
 from or_envs.uncapacitated_lot_sizing.problem import UncapacitatedLotSizing
@@ -52,7 +51,7 @@ class CuttingPlanes:
         demand = instance.demand[0]
         while True:
             # A session cannot take new constraints on.
-            result = UnpresolvedSession(model, seed=self.seed).solve(time_limit)
+            result = HighsSession(model, seed=self.seed).solve(time_limit)
             if not result.feasible:
                 seconds = time.perf_counter() - start
                 return Solution(None, result.objective, None, result.status, seconds)

@@ -8,9 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from baselines.common.milp import MilpResult, import_pyomo
+from baselines.common.milp import HighsSession, MilpResult, import_pyomo
 from baselines.common.solution import Solution
-from baselines.uncapacitated_lot_sizing.session import UnpresolvedSession
 from baselines.uncapacitated_lot_sizing.wagner_whitin import best_plan
 from or_envs.uncapacitated_lot_sizing.instances import UncapacitatedLotSizingInstance
 from or_envs.uncapacitated_lot_sizing.problem import UncapacitatedLotSizing
@@ -39,7 +38,7 @@ class Formulation(abc.ABC):
         self.model.K = pyo.Param(self.model.T, mutable=True, initialize=0.0)
         self.model.y = pyo.Var(self.model.T, domain=pyo.UnitInterval if relaxed else pyo.Binary)
         self._build(pyo)
-        self._session = UnpresolvedSession(self.model, seed=seed)
+        self._session = HighsSession(self.model, seed=seed)
 
     @abc.abstractmethod
     def _build(self, pyo: Any) -> None:
