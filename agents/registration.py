@@ -7,6 +7,7 @@ from typing import Any
 
 #: name -> class of the algorithm. An agent is added by one line here.
 TABLE: dict[str, str] = {
+    "adp": "agents.adp.adp:ADP",
     "ppo": "agents.ppo.ppo:PPO",
     "ppo_mask": "agents.ppo.ppo:MaskablePPO",
     "pdppo": "agents.pdppo.pdppo:PDPPO",

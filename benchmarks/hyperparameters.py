@@ -52,12 +52,28 @@ class Hyperparameters:
     def arguments(self) -> dict[str, Any]:
         """Arguments of the algorithm's class, names of torch classes looked up."""
         arguments = dict(self.algorithm)
+        for name in ("learning_rate", "clip_range"):
+            if isinstance(arguments.get(name), str):
+                arguments[name] = _schedule(name, arguments[name])
         if "policy_kwargs" in arguments:
             policy_kwargs = dict(arguments["policy_kwargs"])
             if "activation_fn" in policy_kwargs:
                 policy_kwargs["activation_fn"] = _activation(policy_kwargs["activation_fn"])
             arguments["policy_kwargs"] = policy_kwargs
         return arguments
+
+
+def _schedule(name: str, value: str) -> Any:
+    """rl-zoo3's "lin_0.001": linear from there to 0 at the end of training."""
+    from stable_baselines3.common.utils import LinearSchedule
+
+    kind, _, start = value.partition("_")
+    try:
+        if kind == "lin":
+            return LinearSchedule(float(start), 0.0, 1.0)
+    except ValueError:
+        pass
+    raise UserError(f"hyperparams: {name}: expected a number or 'lin_NUMBER', got {value!r}")
 
 
 def _activation(name: Any) -> Any:

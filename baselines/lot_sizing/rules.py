@@ -6,7 +6,7 @@ import numpy as np
 
 from baselines.lot_sizing.kernels import greedy_cover
 from or_envs.lot_sizing.instances import LotSizingInstance
-from or_envs.lot_sizing.problem import LotSizingState
+from or_envs.lot_sizing.problem import LotSizingState, kept_setup
 
 
 class Idle:
@@ -25,13 +25,7 @@ class KeepSetup:
 
     def __call__(self, instance: LotSizingInstance, state: LotSizingState) -> np.ndarray:
         """Return the current setups, (B, M)."""
-        setup = state.setup
-        column = np.maximum(setup - 1, 0)[:, :, None]
-        production = np.broadcast_to(
-            instance.production, (len(setup), *instance.production.shape[1:])
-        )
-        output = np.take_along_axis(production, column, axis=2)[:, :, 0]
-        return np.where(output > 0, setup, 0)
+        return kept_setup(instance, state)
 
 
 class StaticAssignment:

@@ -135,6 +135,32 @@ class Problem(abc.ABC, Generic[InstanceT, StateT, ExogenousT]):
         """
         return None
 
+    def passive_action(self, instance: InstanceT, state: StateT) -> Array:
+        """Legal decisions that change little (numpy), where searches over decisions start.
+
+        The default is the first legal value of every component; Box actions have none.
+        """
+        space = self.action_space
+        if isinstance(space, gym.spaces.Discrete):
+            sizes = [int(space.n)]
+        elif isinstance(space, gym.spaces.MultiDiscrete):
+            sizes = space.nvec.tolist()
+        else:
+            raise NotImplementedError(f"{type(self).__name__} has no passive action")
+        mask = self.action_mask(instance, state)
+        first = np.zeros((state.num, len(sizes)), dtype=np.int64)
+        if mask is not None:
+            parts = np.split(np.asarray(mask), np.cumsum(sizes)[:-1], axis=1)
+            first[:] = np.stack([part.argmax(axis=1) for part in parts], axis=1)
+        return first.reshape(state.num, *(space.shape or ()))
+
+    def decode(self, observation: Any) -> tuple[InstanceT, StateT]:
+        """Recover instances and states from a batch of observations (numpy).
+
+        Only problems whose observations determine both have it.
+        """
+        raise NotImplementedError(f"{type(self).__name__} cannot be decoded from observations")
+
     def worst_completion(self, instance: InstanceT, state: StateT) -> Array:
         """A reward (B,) that no legal completion from ``state`` falls below.
 

@@ -150,12 +150,17 @@ def policy_rule(problem: AnyProblem, policy: Policy, deterministic: bool = True)
     """Turn a policy into a rule: it is shown observations and, if it takes them, masks.
 
     Policies whose ``predict`` has a parameter ``action_masks`` (sb3-contrib) are given the masks.
+    A policy with a method ``decision_rule(problem, deterministic)``, one that needs more of the
+    problem than observations, is asked for its rule.
     """
+    if hasattr(policy, "decision_rule"):
+        rule: Rule = policy.decision_rule(problem, deterministic)
+        return rule
     problem = problem.compiled()
     masks = "action_masks" in inspect.signature(policy.predict).parameters
     columns = int(ActionChecker(problem).sizes.sum())
 
-    def rule(instance: Any, state: Any) -> np.ndarray:
+    def shown(instance: Any, state: Any) -> np.ndarray:
         seen = cast(problem.observation_space, problem.observation(instance, state))
         extra: dict[str, Any] = {}
         if masks and (mask := problem.action_mask(instance, state)) is not None:
@@ -163,7 +168,7 @@ def policy_rule(problem: AnyProblem, policy: Policy, deterministic: bool = True)
         action, _ = policy.predict(seen, deterministic=deterministic, **extra)
         return np.asarray(action)
 
-    return rule
+    return shown
 
 
 class RulePolicy:

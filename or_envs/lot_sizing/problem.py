@@ -380,6 +380,10 @@ class LotSizing(Problem[LotSizingInstance, LotSizingState, LotSizingDemand]):
         idle = xp.ones_like(can[:, :, :1])
         return xp.reshape(xp.concat([idle, can], axis=2), (can.shape[0], -1))
 
+    def passive_action(self, instance: LotSizingInstance, state: LotSizingState) -> Array:
+        """Every machine goes on with what it is set up for."""
+        return kept_setup(instance, state)
+
     def worst_completion(self, instance: LotSizingInstance, state: LotSizingState) -> Array:
         """Every remaining period at its dearest; see the class."""
         xp = array_namespace(state.inventory)
@@ -405,6 +409,15 @@ class LotSizing(Problem[LotSizingInstance, LotSizingState, LotSizingDemand]):
         from or_envs.lot_sizing.kernels import CompiledLotSizing
 
         return CompiledLotSizing(self)
+
+
+def kept_setup(instance: LotSizingInstance, state: LotSizingState) -> np.ndarray:
+    """Setups as decisions, (B, M) (numpy); idle where a machine cannot make its item."""
+    setup = state.setup
+    column = np.maximum(setup - 1, 0)[:, :, None]
+    production = np.broadcast_to(instance.production, (len(setup), *instance.production.shape[1:]))
+    output = np.take_along_axis(production, column, axis=2)[:, :, 0]
+    return np.where(output > 0, setup, 0)
 
 
 def _at_least_one(name: str, value: int) -> int:

@@ -1,0 +1,1 @@
+"""Approximate dynamic programming around the post-decision state."""
