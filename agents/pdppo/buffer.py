@@ -31,12 +31,29 @@ class PostDecision(NamedTuple):
     value: torch.Tensor
 
 
+class Components(NamedTuple):
+    """All values of all components of the actions in B states, side by side as masks are.
+
+    Attributes
+    ----------
+    log_probs
+        Of the policy that plays, (B, sum of action sizes).
+    advantages
+        Of setting one component to the value, the others as played, (B, sum of action sizes);
+        0 where forbidden.
+    """
+
+    log_probs: np.ndarray
+    advantages: np.ndarray
+
+
 class Samples(NamedTuple):
     """A minibatch of N transitions.
 
     ``old_log_prob`` and ``action_masks`` have shapes (N, K) and (N, sum of action sizes), the rest
     (N,) or, for observations and actions, (N, ...). ``post_observations`` and ``post_returns`` are
-    ``None`` in a buffer without half-steps.
+    ``None`` in a buffer without half-steps, ``component_log_probs`` and ``component_advantages``
+    (N, sum of action sizes) in one without components.
     """
 
     observations: Any
@@ -47,6 +64,8 @@ class Samples(NamedTuple):
     action_masks: torch.Tensor | None
     post_observations: Any
     post_returns: torch.Tensor | None
+    component_log_probs: torch.Tensor | None
+    component_advantages: torch.Tensor | None
 
 
 class PostDecisionRolloutBuffer(RolloutBuffer):
@@ -61,6 +80,8 @@ class PostDecisionRolloutBuffer(RolloutBuffer):
         (K = 1).
     half_steps
         Keep post-decision observations, rewards and values.
+    components
+        Keep what there is to know of all values of all components of the actions.
     rollouts
         Yield the transitions of this many roll-outs, the newest ones, with the advantages and
         log-probabilities that they were collected with.
@@ -71,11 +92,13 @@ class PostDecisionRolloutBuffer(RolloutBuffer):
         *args: Any,
         per_component: bool = False,
         half_steps: bool = True,
+        components: bool = False,
         rollouts: int = 1,
         **kwargs: Any,
     ) -> None:
         self.per_component = per_component
         self.half_steps = half_steps
+        self.components = components
         #: Flat arrays of the newest roll-outs before this one, oldest first.
         self._older: deque[dict[str, np.ndarray]] = deque(maxlen=rollouts - 1)
         self._pool: dict[str, np.ndarray] = {}
@@ -99,6 +122,9 @@ class PostDecisionRolloutBuffer(RolloutBuffer):
             self.post_observations = self._empty(self.observation_space)
             self.post_rewards, self.exogenous_rewards = numbers(), numbers()
             self.post_values, self.post_returns = numbers(), numbers()
+        if self.components:
+            width = _width(self.action_space)
+            self.component_log_probs, self.component_advantages = numbers(width), numbers(width)
         self.generator_ready = False
         self.pos = 0
         self.full = False
@@ -113,6 +139,7 @@ class PostDecisionRolloutBuffer(RolloutBuffer):
         log_prob: torch.Tensor,
         action_masks: np.ndarray | None,
         post_decision: PostDecision | None,
+        components: Components | None = None,
     ) -> None:
         """Append one step of all environments.
 
@@ -126,6 +153,8 @@ class PostDecisionRolloutBuffer(RolloutBuffer):
             Allowed actions, bool (B, sum of action sizes); given in all steps or in none.
         post_decision
             The half-steps, if the buffer keeps them.
+        components
+            The components, if the buffer keeps them.
         """
         step = self.pos
         _store(self.observations, step, obs)
@@ -144,6 +173,9 @@ class PostDecisionRolloutBuffer(RolloutBuffer):
             self.post_rewards[step] = post_decision.reward
             self.exogenous_rewards[step] = post_decision.exogenous_reward
             self.post_values[step] = post_decision.value.cpu().numpy().flatten()
+        if components is not None:
+            self.component_log_probs[step] = components.log_probs
+            self.component_advantages[step] = components.advantages
         self.pos += 1
         self.full = self.pos == self.buffer_size
 
@@ -186,6 +218,8 @@ class PostDecisionRolloutBuffer(RolloutBuffer):
             None if self.action_masks is None else take("action_masks"),
             take_observations("post_observations") if self.half_steps else None,
             take("post_returns").flatten() if self.half_steps else None,
+            take("component_log_probs") if self.components else None,
+            take("component_advantages") if self.components else None,
         )
 
     def kept(self) -> list[dict[str, np.ndarray]]:
@@ -208,6 +242,8 @@ class PostDecisionRolloutBuffer(RolloutBuffer):
             names.append("action_masks")
         if self.half_steps:
             names += ["post_observations", "post_returns"]
+        if self.components:
+            names += ["component_log_probs", "component_advantages"]
         flat: dict[str, np.ndarray] = {}
         for name in names:
             values = getattr(self, name)
@@ -224,6 +260,14 @@ class PostDecisionRolloutBuffer(RolloutBuffer):
             return {key: self._empty(part) for key, part in space.spaces.items()}
         assert space.shape is not None
         return np.zeros((self.buffer_size, self.n_envs, *space.shape), dtype=space.dtype)
+
+
+def _width(space: gym.Space[Any]) -> int:
+    """Sum of the sizes of an action's components."""
+    if isinstance(space, gym.spaces.Discrete):
+        return int(space.n)
+    assert isinstance(space, gym.spaces.MultiDiscrete)
+    return int(space.nvec.sum())
 
 
 def _store(target: Any, step: int, values: Any) -> None:

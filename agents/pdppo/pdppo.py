@@ -16,13 +16,20 @@ from stable_baselines3.common.utils import explained_variance, obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize, unwrap_vec_normalize
 from torch.nn import functional as F
 
+from agents.common.post_decision_agent import PostDecisionAgent, reward_scale
+from agents.common.post_decision_search import PostDecisionSearch
 from agents.common.safe_files import SafeFiles
 from agents.pdppo.advantages import minimum_value, partial_returns, temporal_difference
-from agents.pdppo.buffer import PostDecision, PostDecisionRolloutBuffer, Samples
-from agents.pdppo.policies import PostDecisionActorCriticPolicy, PostDecisionMultiInputPolicy
+from agents.pdppo.buffer import Components, PostDecision, PostDecisionRolloutBuffer, Samples
+from agents.pdppo.policies import (
+    PostDecisionActorCriticPolicy,
+    PostDecisionMultiInputPolicy,
+    all_log_probs,
+)
 from agents.pdppo.reference import ReferencePolicy
-from or_envs.core.problem import Problem
+from or_envs.core.problem import AnyProblem, Problem
 from or_envs.core.sb3 import SB3VecEnv
+from or_envs.core.simulation import policy_rule
 
 Advantage = Literal["ppo", "ppo_two_critics", "pd_max", "pd_min", "pd_sum", "pd_td"]
 Ratio = Literal["joint", "per_component"]
@@ -32,7 +39,7 @@ _WITHOUT_HALF_STEPS = ("ppo", "ppo_two_critics")
 _KEYS = ("post_decision_obs", "post_decision_reward", "exogenous_reward")
 
 
-class PDPPO(SafeFiles, stable_baselines3.PPO):
+class PDPPO(PostDecisionAgent, SafeFiles, stable_baselines3.PPO):
     """PPO with a second critic for post-decision states (arXiv 2504.05150), and as it should be.
 
     The environment gives ``post_decision_obs``, ``post_decision_reward`` and ``exogenous_reward``
@@ -67,6 +74,13 @@ class PDPPO(SafeFiles, stable_baselines3.PPO):
         Replace the sampled r^w by its expectation E[r^w | s^x], which takes the noise of the
         reward (not that of s') out of the advantage. For an
         :class:`or_envs.core.sb3.SB3VecEnv` of a problem with ``expected_outcome``.
+    all_actions
+        Actor's gradient over all values of every component instead of the sampled ones: the
+        effect f of a decision is known, so Q(s, a) = r^x(s, a) + V^x(f(s, a)) values them without
+        being played. "pd_td" only, and an :class:`or_envs.core.sb3.SB3VecEnv`.
+    improvement_sweeps
+        Sweeps of coordinate ascent on Q, from the actor's decision, when ``predict`` decides; 0
+        plays the actor's decision. "pd_td" only; not while collecting.
     critic_learning_rate
         Constant learning rate of the critics; ``None``: ``learning_rate``.
     mask
@@ -114,6 +128,8 @@ tensorboard_log, policy_kwargs, verbose, seed, device
         lambda_outcome: float = 0.95,
         reuse_rollouts: int = 1,
         expected_outcome: bool = False,
+        all_actions: bool = False,
+        improvement_sweeps: int = 0,
         critic_learning_rate: float | None = None,
         mask: bool | None = None,
         stats_window_size: int = 100,
@@ -146,7 +162,22 @@ tensorboard_log, policy_kwargs, verbose, seed, device
             raise ValueError(
                 f"expected_outcome: True, but advantage={advantage!r} does not tell outcomes apart"
             )
+        for name, value in (
+            ("all_actions", all_actions),
+            ("improvement_sweeps", improvement_sweeps),
+        ):
+            if value and advantage != "pd_td":
+                raise ValueError(
+                    f"{name}: {value}, but with advantage={advantage!r} no critic values"
+                    " post-decision states; use 'pd_td'"
+                )
+        if improvement_sweeps < 0:
+            raise ValueError(
+                f"improvement_sweeps: expected an integer >= 0, got {improvement_sweeps}"
+            )
         self.advantage = advantage
+        self.all_actions = all_actions
+        self.improvement_sweeps = improvement_sweeps
         self.ratio = ratio
         self.lambda_decision = lambda_decision
         self.lambda_outcome = lambda_outcome
@@ -173,6 +204,7 @@ tensorboard_log, policy_kwargs, verbose, seed, device
             rollout_buffer_kwargs={
                 "per_component": ratio == "per_component",
                 "half_steps": advantage not in _WITHOUT_HALF_STEPS,
+                "components": all_actions,
                 "rollouts": reuse_rollouts,
             },
             stats_window_size=stats_window_size,
@@ -183,6 +215,20 @@ tensorboard_log, policy_kwargs, verbose, seed, device
             device=device,
             _init_setup_model=_init_setup_model,
         )
+
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        self.policy.reward_scale.copy_(reward_scale(self.env))
+
+    # ---- deciding ---------------------------------------------------------------------------
+
+    def _start(
+        self, problem: AnyProblem, instance: Any, state: Any, deterministic: bool
+    ) -> np.ndarray:
+        return policy_rule(problem, self.policy, deterministic)(instance, state)
+
+    def _max_sweeps(self) -> int:
+        return self.improvement_sweeps
 
     # ---- collecting -------------------------------------------------------------------------
 
@@ -205,6 +251,7 @@ tensorboard_log, policy_kwargs, verbose, seed, device
             )
         if self.expected_outcome:
             _check_expected_outcome(env)
+        search = self.search(self._native(env).vector_env.problem) if self.all_actions else None
         masking = self._masking(env)
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
@@ -224,6 +271,9 @@ tensorboard_log, policy_kwargs, verbose, seed, device
             played = actions
             if isinstance(self.action_space, gym.spaces.Box):
                 played = np.clip(actions, self.action_space.low, self.action_space.high)
+            components = None
+            if search is not None:
+                components = self._components(search, env, seen, actions, action_masks)
             expected = _expected_outcome(env, played) if self.expected_outcome else None
             new_obs, rewards, dones, infos = env.step(played)
             post_decision = self._post_decision(rewards, infos, expected) if half_steps else None
@@ -253,6 +303,7 @@ tensorboard_log, policy_kwargs, verbose, seed, device
                 log_probs,
                 action_masks,
                 post_decision,
+                components,
             )
             self._last_obs = new_obs  # type: ignore[assignment]
             self._last_episode_starts = dones
@@ -262,6 +313,29 @@ tensorboard_log, policy_kwargs, verbose, seed, device
         callback.update_locals(locals())
         callback.on_rollout_end()
         return True
+
+    def _components(
+        self,
+        search: PostDecisionSearch,
+        env: VecEnv,
+        seen: PyTorchObs,
+        actions: np.ndarray,
+        action_masks: np.ndarray | None,
+    ) -> Components:
+        """Advantages of all single-component changes, over the mean of the actor's choices."""
+        batch = self._native(env).vector_env.batch
+        values = search.all_values(batch.instance, batch.state, actions)
+        with torch.no_grad():
+            distribution = self.policy.get_distribution(seen, action_masks)
+            log_probs = all_log_probs(distribution).cpu().numpy()
+        legal = np.isfinite(values)
+        values = np.where(legal, values, 0.0)
+        advantages = np.empty_like(values)
+        for part in np.split(np.arange(values.shape[1]), np.cumsum(search.sizes)[:-1]):
+            probabilities = np.exp(log_probs[:, part]) * legal[:, part]
+            mean = (probabilities * values[:, part]).sum(axis=1) / probabilities.sum(axis=1)
+            advantages[:, part] = np.where(legal[:, part], values[:, part] - mean[:, None], 0.0)
+        return Components(log_probs, advantages)
 
     def _masking(self, env: VecEnv) -> bool:
         supported = not isinstance(self.action_space, gym.spaces.Box) and is_masking_supported(env)
@@ -377,6 +451,8 @@ tensorboard_log, policy_kwargs, verbose, seed, device
                 # L^CLIP = E min(r A, clip(r, 1 - eps, 1 + eps) A)            [eq. 7]
                 clipped = torch.clamp(ratio, 1 - epsilon, 1 + epsilon)
                 policy_loss = -torch.min(advantages * ratio, advantages * clipped).mean()
+                if self.all_actions:
+                    policy_loss = self._all_actions_loss(batch, epsilon)
                 # S = entropy of the policy                                   [eq. 9]
                 entropy_loss = -torch.mean(now.entropy)
                 loss = policy_loss + self.ent_coef * entropy_loss
@@ -428,6 +504,24 @@ tensorboard_log, policy_kwargs, verbose, seed, device
             )
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/clip_range", epsilon)
+
+    def _all_actions_loss(self, batch: Samples, epsilon: float) -> torch.Tensor:
+        """Expectation of the clipped objective over the old policy's choice of every component.
+
+        -E sum_k sum_x pi_old(x) min(r A, clip(r, 1 - eps, 1 + eps) A), x over the values of
+        component k: eq. 7 without the noise of sampling.
+        """
+        assert batch.component_log_probs is not None
+        assert batch.component_advantages is not None
+        now = all_log_probs(self.policy.get_distribution(batch.observations, batch.action_masks))
+        old, advantages = batch.component_log_probs, batch.component_advantages
+        weight = torch.exp(old)
+        if self.normalize_advantage:
+            # The mean is 0 by construction.
+            advantages = advantages / ((weight * advantages**2).sum(dim=1).mean().sqrt() + 1e-8)
+        ratio = torch.exp(now - old)
+        clipped = torch.clamp(ratio, 1 - epsilon, 1 + epsilon)
+        return -(weight * torch.min(ratio * advantages, clipped * advantages)).sum(dim=1).mean()
 
     def _critic_losses(self, batch: Samples, values: torch.Tensor) -> dict[str, torch.Tensor]:
         """Squared errors of the critics; ``values`` are V(s) of the batch, (N, 1)."""

@@ -50,6 +50,7 @@ class PostDecisionActorCriticPolicy(ActorCriticPolicy):
 
     post_features_extractor: BaseFeaturesExtractor
     post_value_net: nn.Sequential
+    reward_scale: torch.Tensor
 
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)
@@ -61,6 +62,7 @@ class PostDecisionActorCriticPolicy(ActorCriticPolicy):
             self.post_features_extractor = self.make_features_extractor()
             layers = create_mlp(self.features_dim, 1, hidden, self.activation_fn)
             self.post_value_net = nn.Sequential(*layers)
+            self.register_buffer("reward_scale", torch.ones(()))
             if self.ortho_init:  # the gains of SB3's first critic
                 for module in self.post_critic_modules():
                     module.apply(lambda part: self.init_weights(part, gain=np.sqrt(2)))
@@ -126,6 +128,12 @@ class PostDecisionActorCriticPolicy(ActorCriticPolicy):
             post_obs, self.post_features_extractor
         )
         return self.post_value_net(features)
+
+    def post_values(self, post_obs: Any) -> np.ndarray:
+        """V^x of a numpy batch, (N,)."""
+        with torch.no_grad():
+            seen, _ = self.obs_to_tensor(post_obs)
+            return self.predict_post_values(seen).cpu().numpy()[:, 0]
 
     def get_distribution(  # type: ignore[override]
         self, obs: PyTorchObs, action_masks: Masks = None
@@ -216,3 +224,19 @@ def component_log_probs(distribution: Distribution, actions: torch.Tensor) -> to
     assert parts is not None
     log_probs = parts.log_prob(actions)
     return log_probs[:, None] if log_probs.ndim == 1 else log_probs
+
+
+def all_log_probs(distribution: Distribution) -> torch.Tensor:
+    """Log-probabilities of all values of all components, side by side, (N, sum of their sizes).
+
+    Parameters
+    ----------
+    distribution
+        Over Discrete or MultiDiscrete actions, masked or not.
+    """
+    parts: Any = getattr(distribution, "distributions", None) or getattr(
+        distribution, "distribution", None
+    )
+    if not isinstance(parts, list):
+        parts = [parts]
+    return torch.cat([part.logits for part in parts], dim=1)
