@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -67,13 +68,17 @@ def _schedule(name: str, value: str) -> Any:
     """rl-zoo3's "lin_0.001": linear from there to 0 at the end of training."""
     from stable_baselines3.common.utils import LinearSchedule
 
-    kind, _, start = value.partition("_")
+    number = value.removeprefix("lin_")
     try:
-        if kind == "lin":
-            return LinearSchedule(float(start), 0.0, 1.0)
+        start = float(number) if number != value else math.nan
     except ValueError:
-        pass
-    raise UserError(f"hyperparams: {name}: expected a number or 'lin_NUMBER', got {value!r}")
+        start = math.nan
+    if not 0 < start < math.inf:
+        raise UserError(
+            f"hyperparams: {name}: expected a number or 'lin_NUMBER' with a number > 0,"
+            f" got {value!r}"
+        )
+    return LinearSchedule(start, 0.0, 1.0)
 
 
 def _activation(name: Any) -> Any:
