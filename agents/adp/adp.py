@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import gymnasium as gym
 import numpy as np
 import torch
 from stable_baselines3.common.buffers import RolloutBuffer
@@ -28,15 +29,17 @@ class ADP(PostDecisionAgent, SafeFiles, OnPolicyAlgorithm):
     The effect f(s, a) of a decision is known, so one critic V^x of post-decision states scores
     every decision, Q(s, a) = r^x(s, a) + V^x(f(s, a)), and no second expectation is needed
     (Powell, Approximate Dynamic Programming, 2nd ed., ch. 8-10). Decisions maximise Q by
-    coordinate ascent over the components of the action, with a share ``exploration`` of the
-    components at random; the critic regresses Watkins's Q(lambda) targets of what was played.
+    coordinate ascent over the components of the action. While learning a share ``exploration`` of
+    the components is drawn at random, and the critic regresses Watkins's Q(lambda) targets of what
+    was played; ``predict`` never explores, whatever ``deterministic`` is.
 
     Parameters
     ----------
     policy
         "MlpPolicy", or "MultiInputPolicy" for Dict observations.
     env
-        An :class:`or_envs.core.sb3.SB3VecEnv` of a problem with Discrete or MultiDiscrete actions.
+        An :class:`or_envs.core.sb3.SB3VecEnv` of a stochastic problem with Discrete or
+        MultiDiscrete actions.
     learning_rate, n_steps, batch_size, n_epochs, gamma, max_grad_norm, stats_window_size, \
 tensorboard_log, policy_kwargs, verbose, seed, device
         As in Stable-Baselines3's PPO.
@@ -50,7 +53,9 @@ tensorboard_log, policy_kwargs, verbose, seed, device
     Raises
     ------
     ValueError
-        If an argument is outside its range or the environment is of another class.
+        If an argument is outside its range or actions are continuous; in ``learn`` if the
+        environment is of another class, deterministic, or has another ``reward_scale`` than the
+        one that the critic has learned with.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
@@ -122,6 +127,10 @@ tensorboard_log, policy_kwargs, verbose, seed, device
         )
 
     def _setup_model(self) -> None:
+        if not isinstance(self.action_space, gym.spaces.Discrete | gym.spaces.MultiDiscrete):
+            raise ValueError(
+                f"env: ADP needs Discrete or MultiDiscrete actions, got {self.action_space}"
+            )
         super()._setup_model()
         self.policy.reward_scale.copy_(reward_scale(self.env))
 
@@ -149,11 +158,18 @@ tensorboard_log, policy_kwargs, verbose, seed, device
         The buffer holds post-decision observations, and the targets as their returns.
         """
         batch = self._native(env).vector_env.batch
+        if batch.exogenous is None:
+            raise ValueError(
+                "env: ADP learns from what follows post-decision states, and the environment of a"
+                " deterministic problem does not show them"
+            )
         search = self.search(batch.problem)
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
         callback.on_rollout_start()
-        steps = {name: [] for name in ("post", "exogenous", "ended", "cut", "explored", "best")}
+        steps: dict[str, list[np.ndarray]] = {
+            name: [] for name in ("post", "exogenous", "ended", "cut", "explored", "best")
+        }
         for _ in range(n_rollout_steps + 1):
             start = self._start(batch.problem, batch.instance, batch.state, True)
             actions, best = search.improve(batch.instance, batch.state, start, self.max_sweeps)
@@ -208,18 +224,19 @@ tensorboard_log, policy_kwargs, verbose, seed, device
     def _explore(
         self, actions: np.ndarray, allowed: np.ndarray, sizes: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Draw some components anew among their legal values; say which rows were changed."""
-        num = len(actions)
-        explored = actions.reshape(num, -1)
-        draw = torch.rand(num, len(sizes)).numpy() < self.exploration
+        """Draw some components anew among their legal values; say which rows have changed."""
+        explored = np.array(actions, order="C")
+        components = explored.reshape(len(actions), -1)  # the same memory
+        draw = torch.rand(components.shape).numpy() < self.exploration
         offset = 0
         for component, size in enumerate(sizes):
             rows = np.flatnonzero(draw[:, component])
             if len(rows):
                 weights = torch.from_numpy(allowed[rows, offset : offset + size]).float()
-                explored[rows, component] = torch.multinomial(weights, 1).numpy()[:, 0]
+                components[rows, component] = torch.multinomial(weights, 1).numpy()[:, 0]
             offset += size
-        return explored.reshape(actions.shape), draw.any(axis=1)
+        changed: np.ndarray = (components != actions.reshape(components.shape)).any(axis=1)
+        return explored, changed
 
     # ---- learning ---------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from stable_baselines3.common.torch_layers import (
     create_mlp,
 )
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from stable_baselines3.common.utils import obs_as_tensor
 from torch import nn
 
 
@@ -63,7 +64,7 @@ class PostValuePolicy(BasePolicy):
         hidden = [256, 256] if net_arch is None else net_arch
         layers = create_mlp(self.features_extractor.features_dim, 1, hidden, activation_fn)
         self.post_value_net = nn.Sequential(*layers)
-        self.register_buffer("reward_scale", torch.ones(()))
+        self.register_buffer("reward_scale", torch.ones((), dtype=torch.float64))
         self.optimizer = self.optimizer_class(
             self.parameters(),
             lr=lr_schedule(1),  # type: ignore[call-arg]
@@ -81,7 +82,7 @@ class PostValuePolicy(BasePolicy):
     def post_values(self, post_obs: Any) -> np.ndarray:
         """V^x of a numpy batch, (N,)."""
         with torch.no_grad():
-            seen, _ = self.obs_to_tensor(post_obs)
+            seen = obs_as_tensor(post_obs, self.device)
             return self.predict_post_values(seen).cpu().numpy()[:, 0]
 
 
@@ -90,8 +91,16 @@ class PostValueMultiInputPolicy(PostValuePolicy):
 
     def __init__(
         self,
-        *args: Any,
+        observation_space: gym.Space[Any],
+        action_space: gym.Space[Any],
+        lr_schedule: Schedule,
         features_extractor_class: type[BaseFeaturesExtractor] = CombinedExtractor,
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, features_extractor_class=features_extractor_class, **kwargs)
+        super().__init__(
+            observation_space,
+            action_space,
+            lr_schedule,
+            features_extractor_class=features_extractor_class,
+            **kwargs,
+        )

@@ -49,7 +49,7 @@ def watkins_targets(
         G, (T, B).
     """
     steps = len(post_rewards)
-    targets = np.empty_like(post_values)
+    targets = np.empty(post_rewards.shape)
     following = best_values[steps]
     for t in reversed(range(steps)):
         value = exogenous_rewards[t] + gamma * np.where(terminated[t], 0.0, following)

@@ -64,7 +64,9 @@ class PostDecisionAgent(BaseAlgorithm):
         ------
         ValueError
             If the ascent needs the problem and the model was loaded without an environment, or
-            observations of the problem do not determine its state.
+            observations of this variant of the problem do not determine its state.
+        NotImplementedError
+            If observations of the problem never do; use :meth:`decision_rule`.
         """
         if not self._max_sweeps():
             return self.policy.predict(observation, state, episode_start, deterministic, **masks)
@@ -75,7 +77,7 @@ class PostDecisionAgent(BaseAlgorithm):
         else:
             instance, now = problem.decode(seen.cpu().numpy())
         actions = self.decision_rule(problem, deterministic)(instance, now)
-        return (actions if batched else actions[0]), state
+        return (actions if batched else actions.squeeze(axis=0)), state
 
     def _problem(self) -> AnyProblem:
         if self.env is None:
@@ -97,4 +99,5 @@ class PostDecisionAgent(BaseAlgorithm):
 
 def reward_scale(env: VecEnv | None) -> torch.Tensor:
     """Factor on the rewards that an agent in this environment sees."""
-    return torch.tensor(env.reward_scale if isinstance(env, SB3VecEnv) else 1.0)
+    scale = env.reward_scale if isinstance(env, SB3VecEnv) else 1.0
+    return torch.tensor(scale, dtype=torch.float64)

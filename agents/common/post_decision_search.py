@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 
+from or_envs.core.actions import ActionChecker
 from or_envs.core.batch import cast
 from or_envs.core.problem import AnyProblem
 
@@ -40,18 +40,16 @@ class PostDecisionSearch:
     def __init__(
         self, problem: AnyProblem, post_values: PostValues, reward_scale: float = 1.0
     ) -> None:
-        space = problem.action_space
-        if isinstance(space, gym.spaces.Discrete):
-            self.sizes = np.array([space.n])
-        elif isinstance(space, gym.spaces.MultiDiscrete):
-            self.sizes = space.nvec.astype(np.int64)
-        else:
-            raise ValueError(f"action_space: expected Discrete or MultiDiscrete, got {space}")
+        checker = ActionChecker(problem)
+        if not checker.discrete:
+            raise ValueError(
+                f"action_space: expected Discrete or MultiDiscrete, got {problem.action_space}"
+            )
+        self.sizes = checker.sizes
+        self._offsets = checker.offsets
         self.problem = problem.compiled()
         self.post_values = post_values
         self.reward_scale = reward_scale
-        self._flat = isinstance(space, gym.spaces.Discrete)
-        self._offsets = np.concatenate([[0], np.cumsum(self.sizes)])
 
     def values(self, instance: Any, state: Any, action: np.ndarray) -> np.ndarray:
         """Q of one decision (B, ...) per state, (B,), in the agent's scale."""
@@ -82,10 +80,7 @@ class PostDecisionSearch:
         first = int(self._offsets[component])
         row, choice = np.nonzero(self.allowed(instance, state)[:, first : first + size])
         changed = action[row]
-        if self._flat:
-            changed = choice
-        else:
-            changed[:, component] = choice
+        changed.reshape(len(row), -1)[:, component] = choice
         values = np.full((num, size), -np.inf)
         values[row, choice] = self.values(instance.rows(row), state.rows(row), changed)
         return values
@@ -111,48 +106,55 @@ class PostDecisionSearch:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Coordinate ascent on Q: set each component in turn to its best value.
 
-        Stops for a state as soon as a sweep changes nothing; for Discrete actions one sweep is
-        exact.
+        A component changes only where that is strictly better, or forbidden values are left. A
+        state is done when none of its components can be changed any more; for Discrete actions
+        one sweep is exact.
 
         Parameters
         ----------
         instance, state
             B of each.
         action
-            Legal decisions to start from.
+            Decisions to start from, (B, K), or (B,) for Discrete actions.
         max_sweeps
-            Sweeps over the components, at most.
+            Sweeps over the components, at most; at least 1.
 
         Returns
         -------
         tuple
-            Decisions as good or better, and their Q (B,).
+            Decisions as good or better, shaped as ``action``, and their Q (B,).
+
+        Raises
+        ------
+        ValueError
+            If ``max_sweeps`` is less than 1.
         """
-        action = np.array(action)
+        if max_sweeps < 1:
+            raise ValueError(f"max_sweeps: expected an integer >= 1, got {max_sweeps}")
+        action = np.array(action, order="C")
+        components = action.reshape(state.num, -1)  # the same memory
         best = np.empty(state.num)
-        active = np.arange(state.num)
-        for _ in range(max_sweeps):
-            here, there = instance.rows(active), state.rows(active)
-            before = action[active]
-            now = before.copy()
-            for component in range(len(self.sizes)):
-                values = self.component_values(here, there, now, component)
-                chosen = values.argmax(axis=1)
-                if self._flat:
-                    now = chosen
-                else:
-                    now[:, component] = chosen
-                best[active] = np.take_along_axis(values, chosen[:, None], axis=1)[:, 0]
-            action[active] = now
-            changed = (now != before).reshape(len(active), -1).any(axis=1)
-            active = active[changed]
-            if len(self.sizes) == 1 or not len(active):
+        # How many components in a row have to stay as they are until a state is done.
+        left = np.full(state.num, len(self.sizes))
+        for component in list(range(len(self.sizes))) * max_sweeps:
+            active = np.flatnonzero(left)
+            if not len(active):
                 break
+            values = self.component_values(
+                instance.rows(active), state.rows(active), action[active], component
+            )
+            row = np.arange(len(active))
+            old, new = components[active, component], values.argmax(axis=1)
+            better = values[row, new] > values[row, old]
+            new = np.where(better, new, old)
+            components[active, component] = new
+            best[active] = values[row, new]
+            left[active] = np.where(better, len(self.sizes), left[active]) - 1
         return action, best
 
     def allowed(self, instance: Any, state: Any) -> np.ndarray:
         """Legal values of all components side by side, bool (B, sum of sizes)."""
-        size = int(self._offsets[-1])
+        size = int(self.sizes.sum())
         mask = self.problem.action_mask(instance, state)
         if mask is None:
             return np.ones((state.num, size), dtype=np.bool_)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.error import InvalidAction
 
-from or_envs.core.problem import AnyProblem
+if TYPE_CHECKING:
+    from or_envs.core.problem import AnyProblem
 
 
 class ActionChecker:

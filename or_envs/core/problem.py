@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 import gymnasium as gym
 import numpy as np
 
+from or_envs.core.actions import ActionChecker
 from or_envs.core.arrays import Array, Arrays, gather
 from or_envs.core.random import Generators
 
@@ -140,19 +141,12 @@ class Problem(abc.ABC, Generic[InstanceT, StateT, ExogenousT]):
 
         The default is the first legal value of every component; Box actions have none.
         """
-        space = self.action_space
-        if isinstance(space, gym.spaces.Discrete):
-            sizes = [int(space.n)]
-        elif isinstance(space, gym.spaces.MultiDiscrete):
-            sizes = space.nvec.tolist()
-        else:
+        checker = ActionChecker(self)
+        if not checker.discrete:
             raise NotImplementedError(f"{type(self).__name__} has no passive action")
         mask = self.action_mask(instance, state)
-        first = np.zeros((state.num, len(sizes)), dtype=np.int64)
-        if mask is not None:
-            parts = np.split(np.asarray(mask), np.cumsum(sizes)[:-1], axis=1)
-            first[:] = np.stack([part.argmax(axis=1) for part in parts], axis=1)
-        return first.reshape(state.num, *(space.shape or ()))
+        first = 0 if mask is None else checker.best(np.asarray(mask))
+        return np.broadcast_to(first, (state.num, *checker.shape)).astype(np.int64)
 
     def decode(self, observation: Any) -> tuple[InstanceT, StateT]:
         """Recover instances and states from a batch of observations (numpy).
