@@ -63,7 +63,7 @@ def _add_player(parser: argparse.ArgumentParser) -> None:
         "contestant", help="a baseline's name, a model file, or a folder that train made"
     )
     parser.add_argument("--algo", help="agent of a model file without a config.yml beside it")
-    _add_environment(parser)
+    _add_environment(parser, required=False)
     parser.add_argument(
         "--sees-future", action="store_true", help="give a solver the exogenous trace"
     )
@@ -94,6 +94,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--episodes", type=_at_least(1), default=100)
     sub.add_argument("--time-limit", type=float, metavar="S", help="of a solver, per episode")
     sub.add_argument("--seed", type=_at_least(0), default=0, help="seed of the first episode")
+    sub.add_argument("--output", type=Path, metavar="FILE.yml", help="write the figures")
     sub.set_defaults(run=commands.evaluate)
 
     sub = subparsers.add_parser("leaderboard", help="run a suite and print its table")

@@ -103,6 +103,18 @@ def _write_config(folder: Path, config: dict[str, Any]) -> None:
     write_atomically(folder / "config.yml", text)
 
 
+def _complete_environment(options: argparse.Namespace) -> None:
+    """Without --env, a folder that ``train`` made is played in the environment it trained in."""
+    if options.env is not None:
+        return
+    config = Path(options.contestant) / "config.yml"
+    if not config.is_file():
+        raise UserError("env: give --env, or a folder that train made")
+    values = read_yaml(config)
+    options.env = values["env"]
+    options.env_kwargs = list({**values["env_kwargs"], **dict(options.env_kwargs)}.items())
+
+
 def evaluate(options: argparse.Namespace) -> None:
     """Print mean cost, 95 % interval and decision time of a contestant."""
     import gymnasium as gym
@@ -112,6 +124,7 @@ def evaluate(options: argparse.Namespace) -> None:
     from benchmarks.players import load_player
     from benchmarks.statistics import estimate
 
+    _complete_environment(options)
     problem = problems.build_problem(options.env, dict(options.env_kwargs))
     player = load_player(options.contestant, options.algo, problem, seed=0)
     data = or_envs.sample(problem, options.seed, options.episodes)
@@ -119,10 +132,12 @@ def evaluate(options: argparse.Namespace) -> None:
         result = play(problem, player, *data, options.sees_future, options.time_limit)
     except (gym.error.InvalidAction, ValueError) as error:
         raise UserError(f"contestant: {options.contestant}: {error}") from error
+    figures: dict[str, Any] = {}
     for what, values in (("cost", result.costs), ("lower bound", result.bounds)):
         if values is None:
             continue
         summary = estimate(values[None])
+        figures[what] = [summary.value, summary.low, summary.high]
         line = f"{what} {summary.value:.6g}"
         if summary.low is not None:
             line += f", 95 % interval {summary.low:.6g} to {summary.high:.6g}"
@@ -132,6 +147,31 @@ def evaluate(options: argparse.Namespace) -> None:
     print(
         f"decision {result.decision_ms:.3f} ms" + (f"  ({result.detail})" if result.detail else "")
     )
+    if options.output is not None:
+        _write_evaluation(options, figures, result.decision_ms)
+
+
+def _write_evaluation(
+    options: argparse.Namespace, figures: dict[str, Any], decision_ms: float
+) -> None:
+    import yaml
+
+    from benchmarks.provenance import versions
+
+    evaluation = {
+        "env": options.env,
+        "env_kwargs": dict(options.env_kwargs),
+        "first_seed": options.seed,
+        "episodes": options.episodes,
+        # Mean and the ends of its 95 % interval.
+        **{
+            name: [round(value, 4) for value in values if value is not None]
+            for name, values in figures.items()
+        },
+        "decision_ms": round(decision_ms, 4),
+        "versions": versions(),
+    }
+    write_atomically(options.output, yaml.safe_dump(evaluation, sort_keys=False))
 
 
 def leaderboard(options: argparse.Namespace) -> None:
@@ -163,6 +203,7 @@ def render(options: argparse.Namespace) -> None:
         raise UserError(
             f"output: expected a name ending in {' or '.join(FORMATS)}, got {str(options.output)!r}"
         )
+    _complete_environment(options)
     env_kwargs = dict(options.env_kwargs)
     problem = problems.build_problem(options.env, env_kwargs)
     player = load_player(options.contestant, options.algo, problem, seed=0)
