@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,18 @@ def load_player(name: str, algorithm: str | None, problem: AnyProblem, seed: int
         return contestants.make(name, problem, seed, {})
     except (ValueError, TypeError) as error:
         raise UserError(f"contestant: {name}: {error}") from error
+
+
+def trained(problem: AnyProblem, seed: int, name: str) -> Any:
+    """A trained agent of the package as a contestant of a suite, by the name of its folder.
+
+    Raises
+    ------
+    UserError
+        If there is no such folder, or its agent does not fit the problem.
+    """
+    folder = resources.files("benchmarks") / "trained" / name
+    return load_player(str(folder), None, problem, seed)
 
 
 def load_model(path: Path, algorithm: str | None, problem: AnyProblem) -> Any:
