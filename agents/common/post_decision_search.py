@@ -80,9 +80,10 @@ class PostDecisionSearch:
         first = int(self._offsets[component])
         row, choice = np.nonzero(self.allowed(instance, state)[:, first : first + size])
         changed = action[row]
-        changed.reshape(len(row), -1)[:, component] = choice
+        changed.reshape(len(row), len(self.sizes))[:, component] = choice
         values = np.full((num, size), -np.inf)
-        values[row, choice] = self.values(instance.rows(row), state.rows(row), changed)
+        if len(row):  # in final states nothing is legal
+            values[row, choice] = self.values(instance.rows(row), state.rows(row), changed)
         return values
 
     def all_values(self, instance: Any, state: Any, action: np.ndarray) -> np.ndarray:
@@ -132,7 +133,7 @@ class PostDecisionSearch:
         if max_sweeps < 1:
             raise ValueError(f"max_sweeps: expected an integer >= 1, got {max_sweeps}")
         action = np.array(action, order="C")
-        components = action.reshape(state.num, -1)  # the same memory
+        components = action.reshape(state.num, len(self.sizes))  # the same memory
         best = np.empty(state.num)
         # How many components in a row have to stay as they are until a state is done.
         left = np.full(state.num, len(self.sizes))
