@@ -206,7 +206,7 @@ def test_ties_change_nothing_and_cost_one_sweep():
 
 def test_forbidden_values_are_left():
     problem = make_problem("or_envs/LotSizing-v0", instance="15x5")
-    instance, state, action = somewhere(problem)
+    instance, state, _ = somewhere(problem)
     mask = np.broadcast_to(problem.action_mask(instance, state), (state.num, 80))
     illegal = np.stack([part.argmin(axis=1) for part in np.split(mask, 5, axis=1)], axis=1)
     assert ActionChecker(problem).masked(mask, illegal).all()

@@ -19,13 +19,13 @@ def test_every_name_gives_an_algorithm_with_safe_files(name):
     assert issubclass(cls, BaseAlgorithm)
     assert cls.save is SafeFiles.save
     assert cls.load.__func__ is SafeFiles.load.__func__
-    # The referee hands out masks to those whose predict takes them.
+    # The referee asks ADP for its rule and hands out masks to those whose predict takes them.
     masks = "action_masks" in inspect.signature(cls.predict).parameters
-    assert masks == (name != "ppo")
+    assert masks == (name not in ("adp", "ppo"))
 
 
 def test_unknown_name():
-    with pytest.raises(ValueError, match="expected one of ppo, ppo_mask, pdppo, got 'dqn'"):
+    with pytest.raises(ValueError, match="expected one of adp, ppo, ppo_mask, pdppo, got 'dqn'"):
         agent_class("dqn")
 
 

@@ -164,10 +164,32 @@ def test_hyperparameters_of_an_id_override_the_default_and_are_overridden():
     assert published.algorithm["reuse_rollouts"] == 6
     assert published.algorithm["policy_kwargs"] == {"head_gain": "tanh"}
     assert published.algorithm["gamma"] == 0.5
-    with pytest.raises(UserError, match="algo: unknown 'sarsa'; allowed are pdppo, ppo, ppo_mask"):
+    with pytest.raises(UserError, match="algo: unknown 'sarsa'; allowed are adp, pdppo, ppo"):
         hyperparameters.load("sarsa", "or_envs/TSP-v0", {})
     with pytest.raises(UserError, match="n_envs: expected an integer >= 1, got 0"):
         hyperparameters.load("ppo", "or_envs/TSP-v0", {"n_envs": 0})
     code = {"policy_kwargs": {"activation_fn": "__import__('os').getcwd()"}}
     with pytest.raises(UserError, match="activation_fn: expected one of elu"):
         hyperparameters.load("ppo", "or_envs/TSP-v0", code).arguments()
+
+
+def test_linear_schedules():
+    from stable_baselines3.common.utils import LinearSchedule
+
+    values = hyperparameters.load("adp", "or_envs/LotSizing-v0", {})
+    assert values.reward_scale == 0.02
+    assert values.flat()["learning_rate"] == "lin_0.001"  # as in the file, so that it can be kept
+    rate = values.arguments()["learning_rate"]
+    assert isinstance(rate, LinearSchedule)
+    assert [rate(remaining) for remaining in (1.0, 0.25, 0.0)] == [0.001, 0.00025, 0.0]
+    both = {"learning_rate": 0.5, "clip_range": "lin_0.2"}
+    arguments = hyperparameters.load("ppo", "or_envs/LotSizing-v0", both).arguments()
+    assert arguments["learning_rate"] == 0.5
+    assert arguments["clip_range"](0.5) == 0.1
+
+
+@pytest.mark.parametrize("value", ["foo", "lin_x", "lin_", "lin_nan", "lin_inf", "lin_-1", "0.001"])
+def test_damaged_schedules(value):
+    values = hyperparameters.load("adp", "or_envs/LotSizing-v0", {"learning_rate": value})
+    with pytest.raises(UserError, match=f"learning_rate: expected a number or .* got '{value}'"):
+        values.arguments()

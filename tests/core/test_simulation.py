@@ -70,6 +70,24 @@ def test_policies_see_observations_and_masks():
     assert policy.seen["coordinates"].dtype == np.float32
 
 
+class RuleMaker:
+    """Decides by more than observations: to be asked for a rule, and for nothing else."""
+
+    def decision_rule(self, problem, deterministic):
+        self.asked = problem, deterministic
+        return first_allowed(problem)
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_policies_with_a_rule_are_asked_for_it(deterministic):
+    problem = or_envs.make_problem("or_envs/TSP-v0", num_cities=5)
+    instance, _ = sample(problem, 0, 2)
+    policy = RuleMaker()
+    rollout = simulate(problem, policy_rule(problem, policy, deterministic), instance)
+    np.testing.assert_array_equal(rollout.actions, [[1, 2, 3, 4]] * 2)
+    assert policy.asked == (problem, deterministic)
+
+
 def test_torch_rollout_equals_numpy_and_gives_gradients():
     problem = or_envs.make_problem("or_envs/LotSizing-v0", instance="VI-B", horizon=8)
     instance, demand = sample(problem, 0, 5)
