@@ -10,6 +10,7 @@ import stable_baselines3
 import torch
 from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.distributions import Distribution
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, PyTorchObs, Schedule
 from stable_baselines3.common.utils import explained_variance, obs_as_tensor
@@ -77,10 +78,14 @@ class PDPPO(PostDecisionAgent, SafeFiles, stable_baselines3.PPO):
     all_actions
         Actor's gradient over all values of every component instead of the sampled ones: the
         effect f of a decision is known, so Q(s, a) = r^x(s, a) + V^x(f(s, a)) values them without
-        being played. "pd_td" only, and an :class:`or_envs.core.sb3.SB3VecEnv`.
+        being played. Every component is clipped on its own, whatever ``ratio`` is. "pd_td" only,
+        and an :class:`or_envs.core.sb3.SB3VecEnv` with Discrete or MultiDiscrete actions, masked
+        if some are illegal.
     improvement_sweeps
         Sweeps of coordinate ascent on Q, from the actor's decision, when ``predict`` decides; 0
-        plays the actor's decision. "pd_td" only; not while collecting.
+        plays the actor's decision. Not while collecting. "pd_td" only; learning needs an
+        :class:`or_envs.core.sb3.SB3VecEnv`, which says how rewards are scaled, and ``predict`` a
+        problem whose observations can be decoded.
     critic_learning_rate
         Constant learning rate of the critics; ``None``: ``learning_rate``.
     mask
@@ -95,7 +100,9 @@ tensorboard_log, policy_kwargs, verbose, seed, device
     ------
     ValueError
         If an argument is outside its range, the environment is normalised by ``VecNormalize``,
-        or (while learning) it does not give the half-steps or the expected outcome.
+        its actions are not of the kind that an argument needs, or (while learning) it does not
+        give the half-steps or the expected outcome, is not of the class that an argument needs, or
+        has another ``reward_scale`` than the one that the critics have learned with.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
@@ -217,6 +224,14 @@ tensorboard_log, policy_kwargs, verbose, seed, device
         )
 
     def _setup_model(self) -> None:
+        for name in ("all_actions", "improvement_sweeps"):
+            if getattr(self, name) and not isinstance(
+                self.action_space, gym.spaces.Discrete | gym.spaces.MultiDiscrete
+            ):
+                raise ValueError(
+                    f"{name}: {getattr(self, name)} needs Discrete or MultiDiscrete actions, got"
+                    f" {self.action_space}"
+                )
         super()._setup_model()
         self.policy.reward_scale.copy_(reward_scale(self.env))
 
@@ -251,6 +266,8 @@ tensorboard_log, policy_kwargs, verbose, seed, device
             )
         if self.expected_outcome:
             _check_expected_outcome(env)
+        if self.improvement_sweeps:
+            self._native(env)  # in predict, the critic's scale must be that of the rewards
         search = self.search(self._native(env).vector_env.problem) if self.all_actions else None
         masking = self._masking(env)
         self.policy.set_training_mode(False)
@@ -325,10 +342,14 @@ tensorboard_log, policy_kwargs, verbose, seed, device
         """Advantages of all single-component changes, over the mean of the actor's choices."""
         batch = self._native(env).vector_env.batch
         values = search.all_values(batch.instance, batch.state, actions)
+        legal = ~np.isneginf(values)
+        if action_masks is None and not legal.all():
+            raise ValueError(
+                "mask: False, but all_actions=True cannot value the illegal actions of this problem"
+            )
         with torch.no_grad():
             distribution = self.policy.get_distribution(seen, action_masks)
             log_probs = all_log_probs(distribution).cpu().numpy()
-        legal = np.isfinite(values)
         values = np.where(legal, values, 0.0)
         advantages = np.empty_like(values)
         for part in np.split(np.arange(values.shape[1]), np.cumsum(search.sizes)[:-1]):
@@ -449,10 +470,11 @@ tensorboard_log, policy_kwargs, verbose, seed, device
                 log_ratio = log_prob - batch.old_log_prob
                 ratio = torch.exp(log_ratio)
                 # L^CLIP = E min(r A, clip(r, 1 - eps, 1 + eps) A)            [eq. 7]
-                clipped = torch.clamp(ratio, 1 - epsilon, 1 + epsilon)
-                policy_loss = -torch.min(advantages * ratio, advantages * clipped).mean()
                 if self.all_actions:
-                    policy_loss = self._all_actions_loss(batch, epsilon)
+                    policy_loss = self._all_actions_loss(batch, now.distribution, epsilon)
+                else:
+                    clipped = torch.clamp(ratio, 1 - epsilon, 1 + epsilon)
+                    policy_loss = -torch.min(advantages * ratio, advantages * clipped).mean()
                 # S = entropy of the policy                                   [eq. 9]
                 entropy_loss = -torch.mean(now.entropy)
                 loss = policy_loss + self.ent_coef * entropy_loss
@@ -505,23 +527,25 @@ tensorboard_log, policy_kwargs, verbose, seed, device
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/clip_range", epsilon)
 
-    def _all_actions_loss(self, batch: Samples, epsilon: float) -> torch.Tensor:
+    def _all_actions_loss(
+        self, batch: Samples, distribution: Distribution, epsilon: float
+    ) -> torch.Tensor:
         """Expectation of the clipped objective over the old policy's choice of every component.
 
         -E sum_k sum_x pi_old(x) min(r A, clip(r, 1 - eps, 1 + eps) A), x over the values of
-        component k: eq. 7 without the noise of sampling.
+        component k and r = pi(x) / pi_old(x): eq. 7 without the noise of sampling.
         """
         assert batch.component_log_probs is not None
         assert batch.component_advantages is not None
-        now = all_log_probs(self.policy.get_distribution(batch.observations, batch.action_masks))
-        old, advantages = batch.component_log_probs, batch.component_advantages
-        weight = torch.exp(old)
+        advantages = batch.component_advantages
+        old = torch.exp(batch.component_log_probs)
         if self.normalize_advantage:
             # The mean is 0 by construction.
-            advantages = advantages / ((weight * advantages**2).sum(dim=1).mean().sqrt() + 1e-8)
-        ratio = torch.exp(now - old)
-        clipped = torch.clamp(ratio, 1 - epsilon, 1 + epsilon)
-        return -(weight * torch.min(ratio * advantages, clipped * advantages)).sum(dim=1).mean()
+            advantages = advantages / ((old * advantages**2).sum(dim=1).mean().sqrt() + 1e-8)
+        # pi_old is multiplied into r: no quotient, so that values without any chance are harmless.
+        now = torch.exp(all_log_probs(distribution))
+        clipped = torch.clamp(now, (1 - epsilon) * old, (1 + epsilon) * old)
+        return -torch.min(now * advantages, clipped * advantages).sum(dim=1).mean()
 
     def _critic_losses(self, batch: Samples, values: torch.Tensor) -> dict[str, torch.Tensor]:
         """Squared errors of the critics; ``values`` are V(s) of the batch, (N, 1)."""
@@ -580,9 +604,17 @@ tensorboard_log, policy_kwargs, verbose, seed, device
         deterministic
             Take the most probable action instead of a sample.
         action_masks
-            Allowed actions, bool (B, sum of action sizes).
+            Allowed actions, bool (B, sum of action sizes); not needed with
+            ``improvement_sweeps``, where the problem says what is allowed.
+
+        Raises
+        ------
+        ValueError, NotImplementedError
+            As in :meth:`agents.common.post_decision_agent.PostDecisionAgent.predict`.
         """
-        return self.policy.predict(observation, state, episode_start, deterministic, action_masks)
+        return super().predict(
+            observation, state, episode_start, deterministic, action_masks=action_masks
+        )
 
 
 def _check_expected_outcome(env: VecEnv) -> None:

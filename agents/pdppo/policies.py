@@ -16,6 +16,7 @@ from stable_baselines3.common.torch_layers import (
     create_mlp,
 )
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from stable_baselines3.common.utils import obs_as_tensor
 from torch import nn
 
 Masks = np.ndarray | torch.Tensor | None
@@ -32,11 +33,14 @@ class Evaluation(NamedTuple):
         Log-probability of each of the K components of the actions, (N, K).
     entropy
         Entropy of the action distribution, summed over components, (N,).
+    distribution
+        Of the actions; the policy's own object, which its next call changes.
     """
 
     values: torch.Tensor
     log_probs: torch.Tensor
     entropy: torch.Tensor
+    distribution: Distribution
 
 
 class PostDecisionActorCriticPolicy(ActorCriticPolicy):
@@ -62,7 +66,7 @@ class PostDecisionActorCriticPolicy(ActorCriticPolicy):
             self.post_features_extractor = self.make_features_extractor()
             layers = create_mlp(self.features_dim, 1, hidden, self.activation_fn)
             self.post_value_net = nn.Sequential(*layers)
-            self.register_buffer("reward_scale", torch.ones(()))
+            self.register_buffer("reward_scale", torch.ones((), dtype=torch.float64))
             if self.ortho_init:  # the gains of SB3's first critic
                 for module in self.post_critic_modules():
                     module.apply(lambda part: self.init_weights(part, gain=np.sqrt(2)))
@@ -120,7 +124,7 @@ class PostDecisionActorCriticPolicy(ActorCriticPolicy):
         values = self.value_net(latent_vf)
         entropy = distribution.entropy()
         assert entropy is not None
-        return Evaluation(values, log_probs, entropy)
+        return Evaluation(values, log_probs, entropy, distribution)
 
     def predict_post_values(self, post_obs: PyTorchObs) -> torch.Tensor:
         """V^x of the post-decision states, (N, 1)."""
@@ -132,7 +136,7 @@ class PostDecisionActorCriticPolicy(ActorCriticPolicy):
     def post_values(self, post_obs: Any) -> np.ndarray:
         """V^x of a numpy batch, (N,)."""
         with torch.no_grad():
-            seen, _ = self.obs_to_tensor(post_obs)
+            seen = obs_as_tensor(post_obs, self.device)
             return self.predict_post_values(seen).cpu().numpy()[:, 0]
 
     def get_distribution(  # type: ignore[override]
