@@ -293,6 +293,10 @@ def test_improved_decisions_are_no_worse(deterministic):
     before, after = (search.values(instance, state, actions) for actions in (actor, improved))
     assert (after >= before).all()
     assert (after > before + 1e-4).any()
+    # The ascent starts from the actor's decision, and where it starts matters.
+    np.testing.assert_array_equal(improved, search.improve(instance, state, actor, 2)[0])
+    idle = np.zeros_like(actor)
+    assert (improved != search.improve(instance, state, idle, 2)[0]).any()
     allowed = masks.reshape(len(masks), 5, 16)
     assert np.take_along_axis(allowed, improved[:, :, None], axis=2).all()
 
