@@ -32,6 +32,7 @@ def curved(seen):
     for key in sorted(parts):
         flat = parts[key].reshape(len(parts[key]), -1).astype(np.float64)
         weights = np.cos(np.arange(flat.shape[1]) * 1.7 + len(key))
+        value = value + np.sin(3 * (flat * weights).sum(axis=1))  # components interact
         value = value + (np.sin(3 * flat + weights) * weights).sum(axis=1)
     return np.round(value, 5)  # float32 observations of the kernels may differ in the last bit
 
@@ -202,6 +203,15 @@ def test_ties_change_nothing_and_cost_one_sweep():
     np.testing.assert_array_equal(best, 0.0)
     legal = np.broadcast_to(problem.action_mask(instance, state), (state.num, 80))
     assert critic.seen == legal.sum()
+
+
+def test_several_sweeps_find_what_one_does_not():
+    problem = make_problem("or_envs/LotSizing-v0", instance="15x5")
+    instance, state, action = somewhere(problem, num=20)
+    search = PostDecisionSearch(problem, curved)
+    _, once = search.improve(instance, state, action, 1)
+    _, often = search.improve(instance, state, action, 10)
+    assert (often > once + 1e-3).any()
 
 
 def test_forbidden_values_are_left():
