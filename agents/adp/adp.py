@@ -28,7 +28,7 @@ class ADP(PostDecisionAgent, SafeFiles, OnPolicyAlgorithm):
 
     The effect f(s, a) of a decision is known, so one critic V^x of post-decision states scores
     every decision, Q(s, a) = r^x(s, a) + V^x(f(s, a)), and no second expectation is needed
-    (Powell, Approximate Dynamic Programming, 2nd ed., ch. 8-10). Decisions maximise Q by
+    (Powell, Approximate Dynamic Programming, 2nd ed., sec. 4.6). Decisions maximise Q by
     coordinate ascent over the components of the action. While learning a share ``exploration`` of
     the components is drawn at random, and the critic regresses Watkins's Q(lambda) targets of what
     was played; ``predict`` never explores, whatever ``deterministic`` is.
