@@ -70,7 +70,8 @@ def tuning_suite(suite: SuiteConfig, tried: Sequence[dict[str, Any]], seeds: int
                 timesteps=arm.timesteps,
             )
             for arm in problem.contestants
-            if arm.preset.startswith(f"{PRESET}/{group} ")
+            # Arms that borrow another arm's section are not tuned.
+            if arm.preset == f"{PRESET}/{group} {arm.label}"
             for number, values in enumerate(tried)
         )
         chosen.append(dataclasses.replace(problem, contestants=contestants, episodes=EPISODES))

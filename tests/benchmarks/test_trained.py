@@ -39,7 +39,8 @@ def test_reproduces_its_evaluation(folder, tmp_path, capsys):
 def test_says_how_it_was_trained(folder):
     config = yaml.safe_load((folder / "config.yml").read_text())
     curve = (folder / "curve.csv").read_text().splitlines()
-    assert config["hyperparams"]["n_timesteps"] <= int(curve[-1].split(",")[0])
+    # Points of the curve are a hundredth of the training apart.
+    assert int(curve[-1].split(",")[0]) >= 0.98 * config["hyperparams"]["n_timesteps"]
 
 
 def test_is_a_contestant_of_suites():
