@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from agents.adp.policies import PostValueMultiInputPolicy, PostValuePolicy
 from agents.adp.targets import watkins_targets
-from agents.common.post_decision_agent import PostDecisionAgent, reward_scale
+from agents.common.post_decision_agent import PostDecisionAgent, reward_scale, stack_observations
 from agents.common.safe_files import SafeFiles
 from or_envs.core.problem import AnyProblem
 
@@ -185,7 +185,7 @@ tensorboard_log, policy_kwargs, verbose, seed, device
             if not callback.on_step():
                 return False
             self._update_info_buffer(infos, dones)
-            seen = _stack([info["post_decision_obs"] for info in infos])
+            seen = stack_observations([info["post_decision_obs"] for info in infos])
             rollout_buffer.add(
                 seen,
                 actions,
@@ -262,9 +262,3 @@ tensorboard_log, policy_kwargs, verbose, seed, device
             explained_variance(buffer.values.flatten(), buffer.returns.flatten()),
         )
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-
-
-def _stack(observations: list[Any]) -> Any:
-    if isinstance(observations[0], dict):
-        return {key: np.stack([one[key] for one in observations]) for key in observations[0]}
-    return np.stack(observations)

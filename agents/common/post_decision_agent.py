@@ -101,3 +101,10 @@ def reward_scale(env: VecEnv | None) -> torch.Tensor:
     """Factor on the rewards that an agent in this environment sees."""
     scale = env.reward_scale if isinstance(env, SB3VecEnv) else 1.0
     return torch.tensor(scale, dtype=torch.float64)
+
+
+def stack_observations(observations: list[Any]) -> Any:
+    """One batch of single observations, arrays or dicts of arrays."""
+    if isinstance(observations[0], dict):
+        return {key: np.stack([one[key] for one in observations]) for key in observations[0]}
+    return np.stack(observations)

@@ -17,7 +17,7 @@ from stable_baselines3.common.utils import explained_variance, obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize, unwrap_vec_normalize
 from torch.nn import functional as F
 
-from agents.common.post_decision_agent import PostDecisionAgent, reward_scale
+from agents.common.post_decision_agent import PostDecisionAgent, reward_scale, stack_observations
 from agents.common.post_decision_search import PostDecisionSearch
 from agents.common.safe_files import SafeFiles
 from agents.pdppo.advantages import minimum_value, partial_returns, temporal_difference
@@ -385,12 +385,7 @@ tensorboard_log, policy_kwargs, verbose, seed, device
                     " is missing; deterministic problems have no post-decision information: use"
                     " advantage='ppo'"
                 )
-        observations = [info["post_decision_obs"] for info in infos]
-        observation = (
-            {key: np.stack([one[key] for one in observations]) for key in observations[0]}
-            if isinstance(observations[0], dict)
-            else np.stack(observations)
-        )
+        observation = stack_observations([info["post_decision_obs"] for info in infos])
         post, exogenous = (
             np.array([info[key] for info in infos], dtype=np.float32) for key in _KEYS[1:]
         )
