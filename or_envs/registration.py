@@ -24,6 +24,13 @@ TABLE: dict[str, str] = {
         "or_envs.capacitated_lot_sizing.problem:CapacitatedLotSizing"
     ),
     "or_envs/PostDecisionLake-v0": "or_envs.post_decision_lake.problem:PostDecisionLake",
+    "or_envs/SingleStoreBacklog-v0": "or_envs.inventory.single_store:SingleStoreBacklog",
+    "or_envs/SingleStoreLostSales-v0": "or_envs.inventory.single_store:SingleStoreLostSales",
+    "or_envs/DualSourcing-v0": "or_envs.inventory.dual_sourcing:DualSourcing",
+    "or_envs/SerialInventory-v0": "or_envs.inventory.serial:SerialInventory",
+    "or_envs/Transshipment-v0": "or_envs.inventory.warehouses:Transshipment",
+    "or_envs/OneWarehouse-v0": "or_envs.inventory.warehouses:OneWarehouse",
+    "or_envs/ManyWarehouses-v0": "or_envs.inventory.warehouses:ManyWarehouses",
     "or_envs/TSP-v0": "or_envs.routing.tsp:TSP",
 }
 

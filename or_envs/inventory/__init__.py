@@ -1,0 +1,1 @@
+"""Inventory networks: one dynamics, many published settings."""
