@@ -1,8 +1,8 @@
 """Exact checkpoints: a run that is killed and resumed ends as if it had never been killed.
 
-They are taken between rollouts, where the state of an on-policy run is small: weights, optimiser,
-counters, the two global random generators, and the episodes that are under way. The equality is
-bit by bit on CPU; torch promises no such thing on GPUs.
+They are taken between rollouts, where the state of a run is small: weights, optimiser, counters,
+the two global random generators and, if the algorithm plays its environment, the episodes that are
+under way. The equality is bit by bit on CPU; torch promises no such thing on GPUs.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
@@ -49,24 +50,24 @@ class ExactCheckpoint(BaseCallback):
     def _on_rollout_start(self) -> None:
         # The first call comes before anything has happened.
         if self._rollouts and self._rollouts % self.every == 0:
-            write_checkpoint(_on_policy(self.model), self.path)
+            write_checkpoint(self.model, self.path)
         self._rollouts += 1
 
     def _on_step(self) -> bool:
         return True
 
     def _on_training_end(self) -> None:
-        write_checkpoint(_on_policy(self.model), self.path)
+        write_checkpoint(self.model, self.path)
 
 
-def write_checkpoint(model: OnPolicyAlgorithm, path: str | os.PathLike[str]) -> None:
+def write_checkpoint(model: BaseAlgorithm, path: str | os.PathLike[str]) -> None:
     """Write everything that the rest of the run depends on.
 
     Parameters
     ----------
     model
-        An algorithm with :class:`~agents.common.safe_files.SafeFiles` on a
-        :class:`~or_envs.core.sb3.SB3VecEnv`, between two rollouts.
+        An algorithm with :class:`~agents.common.safe_files.SafeFiles`, between two rollouts; on a
+        :class:`~or_envs.core.sb3.SB3VecEnv` if it plays its environment.
     path
         File name.
 
@@ -75,34 +76,34 @@ def write_checkpoint(model: OnPolicyAlgorithm, path: str | os.PathLike[str]) -> 
     ValueError
         If the environment is of another class, or a setting cannot be described by a file.
     """
-    env = _sb3_vec_env(model)
-    env_arrays, env_rest = env.get_state()
-    arrays = _prefixed("environment", env_arrays)
-    arrays |= _prefixed("policy", {k: _array(v) for k, v in model.policy.state_dict().items()})
-    arrays |= _prefixed("run", _agent(model).run_state())
-    optimizer = model.policy.optimizer.state_dict()
+    agent = _agent(model)
+    arrays = _prefixed("policy", {k: _array(v) for k, v in model.policy.state_dict().items()})
+    arrays |= _prefixed("run", agent.run_state())
+    optimizer = _optimizer(model).state_dict()
     for index, moments in optimizer["state"].items():
         named = {f"{index}.{key}": _array(value) for key, value in moments.items()}
         arrays |= _prefixed("optimizer", named)
-    arrays |= _prefixed("last_obs", _as_dict(model._last_obs))
-    assert model._last_episode_starts is not None
-    arrays["last_episode_starts"] = model._last_episode_starts
     arrays["torch_generator"] = torch.get_rng_state().numpy()
     legacy: Any = np.random.get_state()  # noqa: NPY002  (SB3 shuffles minibatches with it)
     arrays["numpy_generator"] = legacy[1]
     settings = {
-        "model": _agent(model).settings(),
+        "model": agent.settings(),
         "param_groups": optimizer["param_groups"],
         "numpy_generator": legacy[2:],
-        "environment": env_rest,
         "num_timesteps": model.num_timesteps,
         "n_updates": model._n_updates,
         "episodes": list(model.ep_info_buffer or ()),
     }
+    if isinstance(model, OnPolicyAlgorithm):
+        env_arrays, settings["environment"] = _sb3_vec_env(model).get_state()
+        arrays |= _prefixed("environment", env_arrays)
+        arrays |= _prefixed("last_obs", _as_dict(model._last_obs))
+        assert model._last_episode_starts is not None
+        arrays["last_episode_starts"] = model._last_episode_starts
     write(path, f"{type(model).__name__} checkpoint", arrays, settings)
 
 
-def resume(model: OnPolicyAlgorithm, path: str | os.PathLike[str]) -> None:
+def resume(model: BaseAlgorithm, path: str | os.PathLike[str]) -> None:
     """Bring a freshly built model to the state of a checkpoint.
 
     Go on with ``model.learn(total - model.num_timesteps, reset_num_timesteps=False)``, where
@@ -122,7 +123,6 @@ def resume(model: OnPolicyAlgorithm, path: str | os.PathLike[str]) -> None:
     ValueError
         If the file is no checkpoint of this algorithm, or settings or environment differ.
     """
-    env = _sb3_vec_env(model)
     arrays, settings = read(path, f"{type(model).__name__} checkpoint")
     for name, value in _agent(model).settings().items():
         if settings["model"][name] != value:
@@ -130,10 +130,14 @@ def resume(model: OnPolicyAlgorithm, path: str | os.PathLike[str]) -> None:
                 f"{path}: written by a model with {name} {settings['model'][name]},"
                 f" but this one has {value}"
             )
-    try:
-        env.set_state(_part(arrays, "environment"), settings["environment"])
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+    if isinstance(model, OnPolicyAlgorithm):
+        try:
+            _sb3_vec_env(model).set_state(_part(arrays, "environment"), settings["environment"])
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        last_obs = _part(arrays, "last_obs")
+        model._last_obs = last_obs.get("", last_obs)
+        model._last_episode_starts = arrays["last_episode_starts"]
     model.policy.load_state_dict(
         {name: torch.tensor(value) for name, value in _part(arrays, "policy").items()}
     )
@@ -141,13 +145,10 @@ def resume(model: OnPolicyAlgorithm, path: str | os.PathLike[str]) -> None:
     for name, value in _part(arrays, "optimizer").items():
         index, _, key = name.partition(".")
         optimizer_state.setdefault(int(index), {})[key] = torch.tensor(value)
-    model.policy.optimizer.load_state_dict(
+    _optimizer(model).load_state_dict(
         {"state": optimizer_state, "param_groups": settings["param_groups"]}
     )
     _agent(model).set_run_state(_part(arrays, "run"))
-    last_obs = _part(arrays, "last_obs")
-    model._last_obs = last_obs.get("", last_obs)
-    model._last_episode_starts = arrays["last_episode_starts"]
     model.num_timesteps = settings["num_timesteps"]
     model._n_updates = settings["n_updates"]
     model.ep_info_buffer = deque(settings["episodes"], maxlen=model._stats_window_size)
@@ -158,7 +159,7 @@ def resume(model: OnPolicyAlgorithm, path: str | os.PathLike[str]) -> None:
 
 
 def learn_resumable(
-    model: OnPolicyAlgorithm,
+    model: BaseAlgorithm,
     total_timesteps: int,
     path: str | os.PathLike[str],
     every: int = 10,
@@ -189,9 +190,10 @@ def learn_resumable(
     )
 
 
-def _on_policy(model: Any) -> OnPolicyAlgorithm:
-    assert isinstance(model, OnPolicyAlgorithm)
-    return model
+def _optimizer(model: BaseAlgorithm) -> torch.optim.Optimizer:
+    optimizer: Any = model.policy.optimizer
+    assert isinstance(optimizer, torch.optim.Optimizer)
+    return optimizer
 
 
 def _sb3_vec_env(model: OnPolicyAlgorithm) -> SB3VecEnv:
@@ -201,7 +203,7 @@ def _sb3_vec_env(model: OnPolicyAlgorithm) -> SB3VecEnv:
     return model.env
 
 
-def _agent(model: OnPolicyAlgorithm) -> SafeFiles:
+def _agent(model: BaseAlgorithm) -> SafeFiles:
     if not isinstance(model, SafeFiles):
         raise ValueError(f"checkpoint: {type(model).__name__} is not an agent of this package")
     return model

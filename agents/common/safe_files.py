@@ -70,6 +70,9 @@ class SafeFiles(BaseAlgorithm):
     def set_run_state(self, arrays: dict[str, np.ndarray]) -> None:
         """Go on from what :meth:`run_state` returned."""
 
+    def restore_settings(self, settings: dict[str, Any]) -> None:
+        """Take what an algorithm has added to :meth:`settings`, before its networks are built."""
+
     def save(self, path: str | os.PathLike[str]) -> None:  # type: ignore[override]
         """Write the model to exactly this file (see :func:`agents.common.files.save_model`)."""
         tensors = {
@@ -128,6 +131,7 @@ class SafeFiles(BaseAlgorithm):
             model.observation_space = space_from_json(settings["observation_space"])
             model.action_space = space_from_json(settings["action_space"])
             model.n_envs = 1
+        model.restore_settings(settings)
         with torch.random.fork_rng(devices=[]):
             model._setup_model()
         model.seed = seed

@@ -1,0 +1,1 @@
+"""Hindsight differentiable policy optimisation (HDPO)."""
