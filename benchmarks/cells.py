@@ -87,6 +87,8 @@ def cells_of(suite: SuiteConfig) -> list[Cell]:
                         != digests[episodes]
                     ):
                         raise UserError("env_kwargs: changes the instances or traces of episodes")
+                if contestant.train_env_kwargs:
+                    _check_spaces(config.env_id, env_kwargs, contestant.train_env_kwargs)
             except UserError as error:
                 raise UserError(f"{where}: contestants[{c}]: {error}") from error
             for seed in contestant.seeds:
@@ -100,6 +102,7 @@ def cells_of(suite: SuiteConfig) -> list[Cell]:
                     contestant.sees_future,
                     contestant.time_limit,
                     seed,
+                    *([contestant.train_env_kwargs] if contestant.train_env_kwargs else []),
                 )
                 cells.append(
                     Cell(
@@ -118,12 +121,25 @@ def cells_of(suite: SuiteConfig) -> list[Cell]:
     return cells
 
 
+def _check_spaces(
+    env_id: str, env_kwargs: dict[str, Any], train_env_kwargs: dict[str, Any]
+) -> None:
+    """Refuse a training environment that looks different to the agent."""
+    judged = problems.build_problem(env_id, env_kwargs)
+    trained = problems.build_problem(env_id, {**env_kwargs, **train_env_kwargs})
+    for name in ("observation_space", "action_space"):
+        if getattr(judged, name) != getattr(trained, name):
+            raise UserError(f"train_env_kwargs: changes the {name}")
+
+
 def _resolved_settings(contestant: ContestantConfig, config: ProblemConfig) -> dict[str, Any]:
     if not contestants.is_agent(contestant.name):
         if contestant.timesteps is not None:
             raise UserError("timesteps: allowed only for agents")
         if contestant.preset:
             raise UserError("preset: allowed only for agents")
+        if contestant.train_env_kwargs:
+            raise UserError("train_env_kwargs: allowed only for agents")
         return contestant.settings
     return hyperparameters_of(contestant, config.env_id).flat()
 
@@ -186,7 +202,7 @@ def _build(cell: Cell, problem: AnyProblem, work: Path) -> tuple[Any, float]:
         trained = train(
             cell.contestant.name,
             cell.env_id,
-            cell.env_kwargs,
+            {**cell.env_kwargs, **cell.contestant.train_env_kwargs},
             cell.seed,
             hyperparameters_of(cell.contestant, cell.env_id),
             work,
@@ -220,6 +236,7 @@ def _identity(cell: Cell) -> dict[str, Any]:
         "env_id": cell.env_id,
         "instance": cell.instance,
         "contestant": cell.contestant.label,
+        "reference": cell.contestant.reference,
         "learned": contestants.is_agent(cell.contestant.name),
         "seed": cell.seed,
         "first_episode_seed": cell.first_episode_seed,

@@ -37,6 +37,13 @@ class ContestantConfig:
     env_kwargs
         Options of the environment that differ for this contestant, such as what it observes; the
         episodes must stay those of the problem.
+    train_env_kwargs
+        Options of the environment that an agent is trained in, where they differ from those that
+        it is judged in, such as a shorter horizon; spaces must be the same.
+    reference
+        Whether gaps are relative to this contestant (default: to the best bound or, where there
+        is none, to the best contestant). An optimal policy on the same episodes has far less noise
+        than its known mean cost. At most one of a problem.
     seeds
         One cell each.
     episodes
@@ -55,6 +62,8 @@ class ContestantConfig:
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     preset: str = ""
     env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    train_env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    reference: bool = False
     seeds: tuple[int, ...] = (0,)
     episodes: int | None = None
     timesteps: int | None = None
@@ -107,6 +116,8 @@ class ProblemConfig:
         labels = [contestant.label for contestant in self.contestants]
         for label in labels:
             _require(labels.count(label) == 1, "contestants", "a label of its own for each", label)
+        references = [contestant.label for contestant in self.contestants if contestant.reference]
+        _require(len(references) <= 1, "contestants", "at most one reference", references)
         for contestant in self.contestants:
             _require(
                 contestant.episodes is None or contestant.episodes <= self.episodes,

@@ -23,7 +23,7 @@ class Evaluation:
     sees_future
         Whether it was given the exogenous trace.
     costs
-        Cost of every episode, (E,), or ``None`` if some episode has no plan.
+        Cost of every episode, divided by the problem's ``cost_divisor``, (E,), or ``None`` if some episode has no plan.
     bounds
         Lower bound on the cost of every episode, (E,), or ``None`` if some has none.
     decision_ms
@@ -78,8 +78,15 @@ def evaluate(
     if sees_future and (exogenous is None or not is_solver(contestant)):
         raise ValueError("sees_future: only solvers of stochastic problems can be given the future")
     if is_solver(contestant):
-        return _evaluate_solver(problem, contestant, instance, exogenous, sees_future, time_limit)
-    return _evaluate_rule(problem, contestant, instance, exogenous)
+        found = _evaluate_solver(problem, contestant, instance, exogenous, sees_future, time_limit)
+    else:
+        found = _evaluate_rule(problem, contestant, instance, exogenous)
+    unit = problem.cost_divisor
+    return dataclasses.replace(
+        found,
+        costs=None if found.costs is None else found.costs / unit,
+        bounds=None if found.bounds is None else found.bounds / unit,
+    )
 
 
 def _evaluate_rule(problem: AnyProblem, rule: Rule, instance: Any, exogenous: Any) -> Evaluation:

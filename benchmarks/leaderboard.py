@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from benchmarks.records import Record
-from benchmarks.statistics import Estimate, estimate, paired_gap
+from benchmarks.statistics import Estimate, estimate, paired_gap, paired_gap_interval
 
 Kind = Literal["policy", "solver", "bound"]
 
@@ -24,6 +24,8 @@ class Row:
         Mean cost (of a bound: mean lower bound) and its 95 % confidence interval.
     gap_percent, reference
         How far the row is above ``reference``, on the episodes that both have.
+    gap_low, gap_high
+        95 % interval of the gap, from differences episode by episode.
     train_seconds, decision_ms
         Means over seeds.
     seeds, episodes
@@ -43,6 +45,8 @@ class Row:
     ci_low: float | None
     ci_high: float | None
     gap_percent: float | None
+    gap_low: float | None
+    gap_high: float | None
     reference: str
     train_seconds: float | None
     decision_ms: float | None
@@ -121,7 +125,7 @@ def _build_table(env_id: str, instance: str, records: Sequence[Record]) -> Table
             failed.append(_failed_row(name, group, broken))
         else:
             entries += _entries(name, group)
-    reference = _best_bound(entries) or _best_contestant(entries)
+    reference = _chosen(entries) or _best_bound(entries) or _best_contestant(entries)
     rows = [_row(entry, reference) for entry in entries]
     most = max((row.episodes for row in rows if row.competes), default=0)
     rows.sort(key=lambda row: _order(row, most))
@@ -142,6 +146,12 @@ def _entries(name: str, group: Sequence[Record]) -> list[_Entry]:
             _Entry(title, "bound", np.array(bounds), first.sees_future, first.learned, group)
         )
     return entries
+
+
+def _chosen(entries: Sequence[_Entry]) -> _Entry | None:
+    """The contestant that the suite compares with, if it names one."""
+    chosen = [e for e in entries if e.kind != "bound" and e.records[0].reference]
+    return chosen[0] if chosen else None
 
 
 def _best_bound(entries: Sequence[_Entry]) -> _Entry | None:
@@ -168,15 +178,26 @@ def _best_contestant(entries: Sequence[_Entry]) -> _Entry | None:
 def _row(entry: _Entry, reference: _Entry | None) -> Row:
     summary = estimate(entry.values)
     gap, against = None, ""
+    interval: tuple[float | None, float | None] = (None, None)
     if reference is not None:
         gap, common = paired_gap(entry.values, reference.values)
+        if gap is not None and entry is not reference:
+            interval = paired_gap_interval(entry.values, reference.values)
         against = reference.name
         if common < entry.values.shape[1]:
             against += f", first {common} episodes"
     details = {record.detail for record in entry.records if record.detail}
     status = "ok" + (f" ({'; '.join(sorted(details))})" if details else "")
     return _make_row(
-        entry.name, entry.kind, entry.records, summary, gap, against, entry.sees_future, status
+        entry.name,
+        entry.kind,
+        entry.records,
+        summary,
+        gap,
+        interval,
+        against,
+        entry.sees_future,
+        status,
     )
 
 
@@ -187,7 +208,8 @@ def _failed_row(name: str, group: Sequence[Record], broken: Sequence[Record]) ->
     ]
     kind: Kind = "solver" if any(record.kind == "solver" for record in group) else "policy"
     status = f"failed: {'; '.join(reasons)}"
-    return _make_row(name, kind, group, None, None, "", group[0].sees_future, status)
+    sees_future = group[0].sees_future
+    return _make_row(name, kind, group, None, None, (None, None), "", sees_future, status)
 
 
 def _make_row(
@@ -196,6 +218,7 @@ def _make_row(
     records: Sequence[Record],
     summary: Estimate | None,
     gap: float | None,
+    gap_interval: tuple[float | None, float | None],
     reference: str,
     sees_future: bool,
     status: str,
@@ -212,6 +235,8 @@ def _make_row(
         ci_low=summary.low if summary else None,
         ci_high=summary.high if summary else None,
         gap_percent=gap,
+        gap_low=gap_interval[0],
+        gap_high=gap_interval[1],
         reference=reference,
         train_seconds=_mean([record.train_seconds for record in records]),
         decision_ms=_mean([record.decision_ms for record in records]),

@@ -30,6 +30,8 @@ class Record:
         Episode k has the instance and the trace of seed ``first_episode_seed + k``.
     kind
         "policy" or "solver".
+    reference
+        Whether gaps are relative to this contestant.
     learned
         Whether the contestant was trained.
     sees_future
@@ -57,6 +59,7 @@ class Record:
     seed: int
     first_episode_seed: int
     kind: str
+    reference: bool
     learned: bool
     sees_future: bool
     costs: list[float] | None

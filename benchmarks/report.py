@@ -205,12 +205,19 @@ def _cells(row: Row, rank: str) -> tuple[str, ...]:
         f"{row.kind}, sees future" if row.sees_future else row.kind,
         number(row.objective),
         interval,
-        "" if row.gap_percent is None else f"{row.gap_percent:.1f} %",
+        _percent(row.gap_percent),
         "" if row.train_seconds is None else f"{row.train_seconds:.1f}",
         "" if row.decision_ms is None else f"{row.decision_ms:.3g}",
         f"{row.seeds} x {row.episodes}",
         row.status,
     )
+
+
+def _percent(gap: float | None) -> str:
+    """Gaps below 1 % with two digits: between near-optimal policies they are what counts."""
+    if gap is None:
+        return ""
+    return f"{gap:.2f} %" if 0 < abs(gap) < 1 else f"{gap:.1f} %"
 
 
 def number(value: float | None) -> str:

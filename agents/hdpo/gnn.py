@@ -13,10 +13,10 @@ from agents.hdpo.symmetry import node_features
 class GraphPolicy(NetworkPolicy):
     """Orders are read off the embeddings of edges after a few rounds of messages.
 
-    The graph has the network's edges, an edge from every store to its customers, and, where goods may
-    be kept, an edge from every supplying node to itself, whose output is what it wants to keep.
-    Weights are shared by all nodes, all edges and all rounds, so that permuting stores permutes their
-    orders.
+    The graph has the network's edges, an edge from every store to its customers, and, where goods
+    may be kept, an edge from every supplying node to itself, whose output is what it wants to keep.
+    Weights are shared by all nodes, all edges and all rounds, so that permuting stores permutes
+    their orders.
     """
 
     def build(

@@ -33,8 +33,8 @@ class HDPO(SafeFiles, BaseAlgorithm):
 
         J(theta) = 1 / (B T n) sum_b sum_t cost_t(theta; scenario b).
 
-    The weights with the lowest cost on the development scenarios, played as the environment plays them
-    (whole orders where goods are whole), are those that learning ends with.
+    The weights with the lowest cost on the development scenarios, played as the environment plays
+    them (whole orders where goods are whole), are those that learning ends with.
 
     Parameters
     ----------
@@ -54,8 +54,8 @@ class HDPO(SafeFiles, BaseAlgorithm):
     n_periods
         Periods of a training scenario; all count.
     max_grad_norm
-        The gradient's norm is clipped to this. Without it the first updates, with norms of thousands,
-        throw the policy onto the plateau of constant orders.
+        The gradient's norm is clipped to this. Without it the first updates, with norms of
+        thousands, throw the policy onto the plateau of constant orders.
     dev_scenarios, dev_periods, dev_warm_up
         Development scenarios, their periods, and how many of them at the start do not count.
     dev_every

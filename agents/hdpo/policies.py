@@ -7,14 +7,12 @@ import types
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import torch
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import nn
 from torch.nn import functional as F
 
-from agents.hdpo.allocation import UNIT
 from agents.hdpo.view import NetworkView
 from or_envs.inventory.actions import echelon_position
 
@@ -61,8 +59,8 @@ class NetworkPolicy(BasePolicy, abc.ABC):
         )
 
     @abc.abstractmethod
-    def build(self, **architecture: Any) -> None:
-        """Make the networks and parameters."""
+    def build(self, *args: Any, **kwargs: Any) -> None:
+        """Make the networks and parameters; the arguments are the policy's own."""
 
     @abc.abstractmethod
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
@@ -166,15 +164,3 @@ def _torch() -> Any:
     import array_api_compat.torch as xp
 
     return xp
-
-
-__all__ = [
-    "UNIT",
-    "BaseStock",
-    "CappedBaseStock",
-    "EchelonStock",
-    "LevelPolicy",
-    "NetworkPolicy",
-    "mlp",
-    "np",
-]

@@ -18,6 +18,9 @@ class SymmetryAwarePolicy(NetworkPolicy):
     independent stores. Edges into stores and into other nodes have a network each.
     """
 
+    stores: torch.Tensor
+    others: torch.Tensor
+
     def build(
         self,
         context_size: int = 64,
@@ -41,12 +44,10 @@ class SymmetryAwarePolicy(NetworkPolicy):
         inputs = features.shape[2] + context_size
         view = self.view
         into_stores = [buyer >= view.first_store for _, buyer in view.edges]
-        self.register_buffer(
-            "stores", torch.tensor([e for e, is_store in enumerate(into_stores) if is_store])
-        )
-        self.register_buffer(
-            "others", torch.tensor([e for e, is_store in enumerate(into_stores) if not is_store])
-        )
+        for name, kind in (("stores", True), ("others", False)):
+            edges = [e for e, is_store in enumerate(into_stores) if is_store is kind]
+            index = torch.tensor(edges, dtype=torch.int64)
+            self.register_buffer(name, index, persistent=False)
         self.store_net = mlp(inputs, hidden, 1, activation_fn)
         self.other_net = mlp(inputs, hidden, 1, activation_fn) if not all(into_stores) else None
 

@@ -38,6 +38,8 @@ class NetworkView(nn.Module):
     limit: torch.Tensor
     outside: torch.Tensor
     flow: torch.Tensor
+    lead_time: torch.Tensor
+    demand_mean: torch.Tensor
 
     def __init__(self, description: dict[str, Any]) -> None:
         super().__init__()

@@ -49,6 +49,11 @@ class Problem(abc.ABC, Generic[InstanceT, StateT, ExogenousT]):
     #: Where the drawing function is, as "module:function"; see :mod:`or_envs.core.rendering`.
     drawing: ClassVar[str | None] = None
 
+    @property
+    def cost_divisor(self) -> float:
+        """What tables divide an episode's cost by, such as its periods where averages are usual."""
+        return 1.0
+
     # ---- data -------------------------------------------------------------------------------
 
     @abc.abstractmethod

@@ -12,7 +12,7 @@ import numpy as np
 from or_envs.core.actions import ActionChecker
 from or_envs.core.arrays import Array
 from or_envs.core.batch import cast
-from or_envs.core.problem import AnyProblem
+from or_envs.core.problem import AnyProblem, Problem
 from or_envs.core.random import generators
 
 #: A decision rule: (instance, state) -> action batch. It never sees the exogenous trace.
@@ -95,6 +95,7 @@ def simulate(
     if on_numpy:
         problem = problem.compiled()
     checker = ActionChecker(problem) if check and on_numpy else None
+    by_time = type(problem).exogenous_at is Problem.exogenous_at
     num = instance.num
     device = leaves[0].device
     state = problem.initial(instance)
@@ -118,8 +119,11 @@ def simulate(
         post_state, decision_reward = problem.post_decision(instance, state, action)
         now = None
         if exogenous is not None:
-            at = xp.full(num, step, dtype=xp.int64, device=device)
-            now = problem.exogenous_at(exogenous, at)
+            if by_time:  # all rows are in the same step: a slice is enough
+                now = exogenous.map(lambda x, step=step: x[:, step, ...])
+            else:
+                at = xp.full(num, step, dtype=xp.int64, device=device)
+                now = problem.exogenous_at(exogenous, at)
         state, outcome_reward, terminal = problem.transition(instance, post_state, now)
         reward = decision_reward + outcome_reward
         rewards.append(xp.where(running, reward, xp.zeros_like(reward)))
