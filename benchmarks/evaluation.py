@@ -23,7 +23,8 @@ class Evaluation:
     sees_future
         Whether it was given the exogenous trace.
     costs
-        Cost of every episode, divided by the problem's ``cost_divisor``, (E,), or ``None`` if some episode has no plan.
+        Cost of every episode, divided by the problem's ``cost_divisor``, (E,), or ``None`` if
+        some episode has no plan.
     bounds
         Lower bound on the cost of every episode, (E,), or ``None`` if some has none.
     decision_ms

@@ -49,8 +49,8 @@ class GraphPolicy(NetworkPolicy):
         customers = range(view.first_store, view.num_nodes)
         # Outside and customers are the node after the last, whose embedding is 0.
         void = view.num_nodes
-        source = [s if s >= 0 else void for s, _ in view.edges] + [*customers, *kept]
-        target = [b for _, b in view.edges] + [void] * len(customers) + kept
+        source = [s if s >= 0 else void for s, _ in view.edges] + [*kept, *customers]
+        target = [b for _, b in view.edges] + kept + [void] * len(customers)
         self.register_buffer("kept", torch.tensor(kept, dtype=torch.int64), persistent=False)
         self.register_buffer("source", torch.tensor(source), persistent=False)
         self.register_buffer("target", torch.tensor(target), persistent=False)
@@ -85,24 +85,27 @@ class GraphPolicy(NetworkPolicy):
         lead_time = view.data(parts, "lead_time").expand(len(observation), -1)
         extra = lead_time.new_zeros(len(observation), len(self.source) - view.num_edges)
         times = torch.cat([lead_time, extra], dim=1)[:, :, None]
-        edges = self.edge_net(torch.cat([*self._ends(nodes), times], dim=2))
-        for _ in range(self.rounds):
+        edges = self.edge_net(torch.cat([*self._ends(nodes, len(self.source)), times], dim=2))
+        num, read = view.num_edges, view.num_edges + len(self.kept)
+        for step in range(self.rounds):
             received = torch.matmul(self.incoming, edges)
             sent = torch.matmul(self.outgoing, edges)
             nodes = nodes + self.node_update(torch.cat([nodes, received, sent], dim=2))
-            edges = edges + self.edge_update(torch.cat([edges, *self._ends(nodes)], dim=2))
-        num = view.num_edges
-        wanted = view.flow * positive(self.output(edges[:, :num])[:, :, 0])
-        if not view.supplier.any():
+            if step == self.rounds - 1:  # nobody reads the last message to the customers
+                edges = edges[:, :read]
+            source, target = self._ends(nodes, edges.shape[1])
+            edges = edges + self.edge_update(torch.cat([edges, source, target], dim=2))
+        outputs = positive(self.output(edges)[:, :, 0])
+        wanted = view.flow * outputs[:, :num]
+        if not view.internal:
             return wanted
         on_hand = parts["on_hand"] * view.scale
         if not len(self.kept):
             return proportional(view, wanted, on_hand)
-        kept = positive(self.output(edges[:, len(self.source) - len(self.kept) :])[:, :, 0])
-        keep = torch.zeros_like(on_hand).index_copy(1, self.kept, kept * view.scale)
+        keep = torch.zeros_like(on_hand).index_copy(1, self.kept, outputs[:, num:] * view.scale)
         return proportional(view, wanted, on_hand, keep)
 
-    def _ends(self, nodes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Embeddings of the source and the target of every edge, (B, edges, F) each."""
+    def _ends(self, nodes: torch.Tensor, num: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embeddings of source and target of the first ``num`` edges, (B, num, F) each."""
         padded = torch.cat([nodes, torch.zeros_like(nodes[:, :1])], dim=1)
-        return padded[:, self.source], padded[:, self.target]
+        return padded[:, self.source[:num]], padded[:, self.target[:num]]

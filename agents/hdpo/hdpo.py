@@ -17,10 +17,10 @@ from agents.common.safe_files import SafeFiles
 from agents.hdpo.gnn import GraphPolicy
 from agents.hdpo.mlp import MlpPolicy
 from agents.hdpo.policies import BaseStock, CappedBaseStock, EchelonStock, NetworkPolicy
+from agents.hdpo.rollout import MeanCost, compiled_cost, eager_cost
 from agents.hdpo.scenarios import Scenarios
 from agents.hdpo.symmetry import SymmetryAwarePolicy
 from agents.hdpo.view import describe
-from or_envs.core.simulation import simulate
 from or_envs.inventory.problem import InventoryNetwork
 
 
@@ -62,8 +62,9 @@ class HDPO(SafeFiles, BaseAlgorithm):
         Updates between evaluations on them.
     stats_window_size, tensorboard_log, policy_kwargs, verbose, seed, device
         As in Stable-Baselines3.
-    compile_rollout
-        Compile the policy with ``torch.compile``.
+    compile_periods
+        Fuse chunks of so many periods with ``torch.compile``; 0 does not compile. Compiling takes
+        up to minutes, so it is for long trainings.
 
     Raises
     ------
@@ -101,7 +102,7 @@ class HDPO(SafeFiles, BaseAlgorithm):
         verbose: int = 0,
         seed: int | None = None,
         device: torch.device | str = "auto",
-        compile_rollout: bool = False,
+        compile_periods: int = 0,
         _init_setup_model: bool = True,
     ) -> None:
         for name, value in (
@@ -117,6 +118,10 @@ class HDPO(SafeFiles, BaseAlgorithm):
         if not 0 <= dev_warm_up < dev_periods:
             raise ValueError(
                 f"dev_warm_up: expected an integer in 0..{dev_periods - 1}, got {dev_warm_up}"
+            )
+        if not 0 <= compile_periods <= n_periods:
+            raise ValueError(
+                f"compile_periods: expected an integer in 0..{n_periods}, got {compile_periods}"
             )
         if not max_grad_norm > 0:
             raise ValueError(f"max_grad_norm: expected a number > 0, got {max_grad_norm}")
@@ -143,9 +148,10 @@ class HDPO(SafeFiles, BaseAlgorithm):
         self.dev_periods = dev_periods
         self.dev_warm_up = dev_warm_up
         self.dev_every = dev_every
-        self.compile_rollout = compile_rollout
+        self.compile_periods = compile_periods
         self.best_dev_cost = float("inf")
         self._description: dict[str, Any] | None = None
+        self._rollout: tuple[Scenarios, MeanCost] | None = None
         if _init_setup_model:
             self._setup_model()
 
@@ -273,7 +279,7 @@ class HDPO(SafeFiles, BaseAlgorithm):
             costs.append(cost)
             self.num_timesteps += self.batch_size * self.n_periods
             seconds = time.perf_counter() - start
-            mean = cost * training.problem.cost_divisor
+            mean = cost * training.store_periods
             # What the training curve reads: the mean episode of the minibatch.
             infos = [{"episode": {"r": -mean, "l": self.n_periods, "t": seconds}}]
             callback.update_locals({"infos": infos, "self": self})
@@ -286,14 +292,22 @@ class HDPO(SafeFiles, BaseAlgorithm):
     def update(self, training: Scenarios) -> float:
         """One step of Adam on a minibatch; returns its cost per store and period."""
         instance, demand = training.minibatch(self._n_updates, self.batch_size)
-        rollout = simulate(training.problem, training.rule(self.policy), instance, demand)
-        loss = -rollout.total_reward.mean() / training.problem.cost_divisor
+        loss = self._mean_cost(training)(instance, demand) / training.store_periods
         self.policy.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
         self.policy.optimizer.step()
         self._n_updates += 1
         return loss.item()
+
+    def _mean_cost(self, training: Scenarios) -> MeanCost:
+        if self._rollout is None or self._rollout[0] is not training:
+            if self.compile_periods:
+                cost = compiled_cost(training.problem, self.policy, self.compile_periods)
+            else:
+                cost = eager_cost(training.problem, self.policy)
+            self._rollout = (training, cost)
+        return self._rollout[1]
 
     def _select(self, development: Scenarios) -> None:
         """Keep the weights if no earlier ones cost less on the development scenarios."""

@@ -43,7 +43,7 @@ class MlpPolicy(NetworkPolicy):
         view = self.view
         scores = self.net(observation)
         outside = orders_outside(view, scores)
-        if not view.supplier.any():
+        if not view.internal:
             return outside
         on_hand = view.parts(observation)["on_hand"] * view.scale
         if self.allocation == "proportional":

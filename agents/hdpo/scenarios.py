@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from agents.hdpo.policies import NetworkPolicy
-from or_envs.core import Rule, sample
+from or_envs.core import sample
 from or_envs.core.simulation import simulate
 from or_envs.inventory.problem import InventoryNetwork
 
@@ -80,17 +80,18 @@ class Scenarios:
         index = self._order[1][place * size : (place + 1) * size]
         return self.instance.rows(index), self.exogenous.rows(index)
 
-    def rule(self, policy: NetworkPolicy, playable: bool = False) -> Rule:
-        """The policy as a rule on tensors; with ``playable`` as the environment plays it."""
-
-        def decide(instance: Any, state: Any) -> torch.Tensor:
-            orders: torch.Tensor = policy(self.problem.observation(instance, state))
-            return policy.playable(orders) if playable else orders
-
-        return decide
+    @property
+    def store_periods(self) -> int:
+        """Stores times counted periods of a scenario."""
+        problem = self.problem
+        return problem.network.num_stores * (problem.horizon - problem.warm_up)
 
     def cost(self, policy: NetworkPolicy) -> float:
-        """Mean cost per store and counted period, without gradients, in chunks."""
+        """Mean cost per store and counted period as the environment plays it, in chunks."""
+
+        def decide(instance: Any, state: Any) -> torch.Tensor:
+            return policy.playable(policy(self.problem.observation(instance, state)))
+
         total = 0.0
         with torch.no_grad():
             for start in range(0, self.num, _ROWS):
@@ -98,9 +99,9 @@ class Scenarios:
                 rows = rows.to(self.exogenous.demand.device)
                 rollout = simulate(
                     self.problem,
-                    self.rule(policy, playable=True),
+                    decide,
                     self.instance.rows(rows),
                     self.exogenous.rows(rows),
                 )
                 total -= float(rollout.total_reward.sum())
-        return total / (self.num * self.problem.cost_divisor)
+        return total / (self.num * self.store_periods)

@@ -64,7 +64,7 @@ class SymmetryAwarePolicy(NetworkPolicy):
             place = torch.argsort(torch.cat([self.others, self.stores]))
             scores = torch.cat([others, scores], dim=1)[:, place]
         wanted = view.flow * positive(scores)
-        if not view.supplier.any():
+        if not view.internal:
             return wanted
         on_hand = view.parts(observation)["on_hand"] * view.scale
         return proportional(view, wanted, on_hand)

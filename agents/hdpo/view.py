@@ -52,6 +52,8 @@ class NetworkView(nn.Module):
         self.num_nodes = int(description["num_nodes"])
         self.num_stores = int(description["num_stores"])
         self.num_edges = len(self.edges)
+        #: Whether any node supplies another.
+        self.internal = any(supplier >= 0 for supplier, _ in self.edges)
         self.first_store = self.num_nodes - self.num_stores
         for name in ("supplier", "buyer", "below", "limit", *_DATA):
             tensor = torch.tensor(description[name], dtype=torch.get_default_dtype())

@@ -15,8 +15,8 @@ from benchmarks.report import to_csv, to_html, to_markdown, write_reports
 from .helpers import fake, run, write_suite
 
 COLUMNS = (
-    "suite,env_id,instance,contestant,kind,objective,ci_low,ci_high,gap_percent,reference,"
-    "train_seconds,decision_ms,seeds,episodes,sees_future,status"
+    "suite,env_id,instance,contestant,kind,objective,ci_low,ci_high,gap_percent,gap_low,gap_high,"
+    "reference,train_seconds,decision_ms,seeds,episodes,sees_future,status"
 )
 
 
