@@ -60,6 +60,24 @@ TABLE = {
     "post_decision_lake/optimal_value": (
         "baselines.post_decision_lake.dynamic_programming:OptimalValue"
     ),
+    "inventory/random": "baselines.common.random_rule:RandomRule",
+    "inventory/optimal_policy": "baselines.inventory.exact_policies:optimal_policy",
+    "inventory/optimal_value": "baselines.inventory.exact_policies:OptimalValue",
+    "inventory/lower_bound": "baselines.inventory.exact_policies:LowerBound",
+    "inventory/base_stock": "baselines.inventory.base_stock:base_stock",
+    "inventory/capped_base_stock": "baselines.inventory.base_stock:capped_base_stock",
+    "inventory/constant_order": "baselines.inventory.base_stock:constant_order",
+    "inventory/projected_inventory": (
+        "baselines.inventory.projected_inventory:projected_inventory"
+    ),
+    "inventory/myopic": "baselines.inventory.projected_inventory:myopic",
+    "inventory/s_S": "baselines.inventory.reorder_point:s_s",
+    "inventory/s_Q": "baselines.inventory.reorder_point:s_q",
+    "inventory/dual_index": "baselines.inventory.dual_index:dual_index",
+    "inventory/capped_dual_index": "baselines.inventory.dual_index:capped_dual_index",
+    "inventory/tailored_base_surge": "baselines.inventory.dual_index:tailored_base_surge",
+    "inventory/echelon_base_stock": ("baselines.inventory.echelon_base_stock:echelon_base_stock"),
+    "inventory/genetic": "baselines.inventory.genetic:evolve",
     "routing/random": "baselines.common.random_rule:RandomRule",
     "routing/nearest_neighbour": "baselines.routing.factories:nearest_neighbour",
     "routing/fast_tsp": "baselines.routing.fast_tsp:FastTSP",

@@ -28,6 +28,7 @@ _NOT_SETTINGS = {
     "rollout_buffer_class",
     "rollout_buffer_kwargs",
     "_init_setup_model",
+    "compile_periods",
 }
 
 

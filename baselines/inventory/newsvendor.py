@@ -55,7 +55,9 @@ def exact(
     return level * step, cost_of_level(level, holding_cost, shortage_cost, total) * step
 
 
-def cost_of_level(level: int, holding_cost: float, shortage_cost: float, total: np.ndarray) -> float:
+def cost_of_level(
+    level: int, holding_cost: float, shortage_cost: float, total: np.ndarray
+) -> float:
     """Expected cost of a period that ``level`` grid steps face, of demand with law ``total``."""
     left = level - np.arange(len(total))
     per_unit = np.where(left >= 0, holding_cost * left, -shortage_cost * left)

@@ -7,8 +7,8 @@ import functools
 import numpy as np
 
 from baselines.common.genetic import Budget, Progress, minimize_real
+from baselines.common.rule_fitness import RuleFitness
 from baselines.lot_sizing.kernels import start_and_stop
-from baselines.lot_sizing.tuning import RuleFitness
 from or_envs.core import generators
 from or_envs.lot_sizing.instances import LotSizingInstance
 from or_envs.lot_sizing.problem import LotSizing, LotSizingState

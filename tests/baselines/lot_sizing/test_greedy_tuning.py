@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from baselines.common import rule_fitness
 from baselines.lot_sizing import tuning
 from baselines.lot_sizing.genetic import evolve
 from baselines.lot_sizing.rules import GreedyCover
@@ -24,7 +25,7 @@ def mean_cost(problem: LotSizing, rule, num: int = 400) -> float:
 def test_fitness_is_the_mean_cost_of_each_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = LotSizing("15x5", horizon=10)
     parameters = np.array([[2, 0.3, 4], [1, 0.0, 0.5], [3, 1.0, 0.0]])
-    monkeypatch.setattr(tuning, "_ROWS", 10)  # two rules of five episodes at a time
+    monkeypatch.setattr(rule_fitness, "_ROWS", 10)  # two rules of five episodes at a time
     from baselines.common.training import training_episodes
 
     instance, demand = training_episodes(problem, 3, 5)
