@@ -21,8 +21,8 @@ def transshipment(
 ) -> float:
     """Bound per store and period of a hub that keeps nothing and n stores of equal costs.
 
-    Were allocations allowed to be negative, stock could be balanced perfectly between the stores, and
-    the system would be one newsvendor (arXiv 2306.11246, section on transshipment).
+    Were allocations allowed to be negative, stock could be balanced perfectly between the stores,
+    and the system would be one newsvendor (Federgruen and Zipkin, Management Science 30(1), 1984).
 
     Parameters
     ----------
@@ -49,15 +49,15 @@ def full_warehouse(
 ) -> float:
     """Floor per store and period of stores with lost sales behind warehouses: loose, but valid.
 
-    A store that knew the demand of the lead time before it orders, from a warehouse that is always
-    full, would face a newsvendor over one period: with its stock chosen freely every period, it pays
-    at least min_y E[h (y - D)^+ + p (D - y)^+] plus the purchase of what it sells.
+    A store that could choose its stock y freely at the start of every period, from a warehouse that
+    is always full, would pay at least min_y E[h (y - D)^+ + p (D - y)^+], plus the purchase of what
+    it sells.
 
     Parameters
     ----------
     mean, std, holding_cost, shortage_cost, purchase_cost
-        Of the stores, (n,); demand max(0, N(mean, std)). ``purchase_cost`` is the cheapest way to get
-        a unit there; customers are not served where it exceeds the shortage cost.
+        Of the stores, (n,); demand max(0, N(mean, std)). ``purchase_cost`` is the cheapest way to
+        get a unit there; customers are not served where it exceeds the shortage cost.
     """
     floors = []
     for m, s, h, p, c in zip(mean, std, holding_cost, shortage_cost, purchase_cost, strict=True):

@@ -13,7 +13,8 @@ from baselines.inventory.dual_sourcing import DualSourcingModel
 from baselines.inventory.echelon_base_stock import echelon_base_stock, is_serial, serial_optimum
 from baselines.inventory.lost_sales import LostSales
 from baselines.inventory.playing import check_orders, check_single_echelon, playable
-from baselines.inventory.reorder_point import optimal_s_s, s_s
+from baselines.inventory.reorder_point import s_s
+from baselines.inventory.s_s import optimal_s_s
 from or_envs.core import Rule
 from or_envs.inventory.demand import Normal
 from or_envs.inventory.network import Demand, InventoryInstance, InventoryState
@@ -57,8 +58,8 @@ class TableRule:
 def optimal_policy(problem: InventoryNetwork, seed: int = 0) -> Rule:
     """Return an optimal policy, where one is known.
 
-    Lost sales and dual sourcing by dynamic programming, waiting customers by their newsvendor level or,
-    with fixed costs, by (s, S), serial systems by Clark and Scarf.
+    Lost sales and dual sourcing by dynamic programming, waiting customers by their newsvendor level
+    or, with fixed costs, by (s, S), serial systems by Clark and Scarf.
 
     Parameters
     ----------
@@ -76,10 +77,9 @@ def optimal_policy(problem: InventoryNetwork, seed: int = 0) -> Rule:
     if is_serial(problem):
         return echelon_base_stock(problem)
     if problem.network.num_edges == 2 * problem.network.num_stores:
-        found = _dual_model(problem).solve()
-        return TableRule(
-            problem, [found.regular, found.expedited], _dual_model(problem).lowest_stock
-        )
+        model = _dual_model(problem)
+        found = model.solve()
+        return TableRule(problem, [found.regular, found.expedited], model.lowest_stock)
     check_single_echelon(problem)
     if problem.network.backlog:
         fixed = problem.setting.data.fixed_cost.any()

@@ -12,6 +12,7 @@ from baselines.inventory.base_stock import LevelRule, steady, waiting_level
 from baselines.inventory.dual_index import CappedDualIndex
 from baselines.inventory.echelon_base_stock import HubRule, WarehouseRule, is_serial
 from baselines.inventory.playing import check_orders
+from baselines.inventory.reorder_point import OrderUpTo
 from or_envs.core import Rule
 from or_envs.inventory.problem import InventoryNetwork, reference_levels
 
@@ -30,8 +31,9 @@ def evolve(
 ) -> Rule:
     """Return the rule with the lowest mean cost on common training episodes.
 
-    The families: level and cap of every store with one outside supplier, capped dual index with two,
-    echelon levels of a chain, the rules of :mod:`baselines.inventory.echelon_base_stock` otherwise.
+    The families: level and cap of stores with one outside supplier (with fixed costs: reorder point
+    and level), capped dual index with two, echelon levels of a chain, otherwise the rules of
+    :mod:`baselines.inventory.echelon_base_stock`.
 
     Parameters
     ----------
@@ -80,6 +82,16 @@ def _family(problem: InventoryNetwork) -> tuple[Family, np.ndarray, np.ndarray]:
 
         return dual, np.zeros(3), np.array([top, 4 * top, top])
     level, mean = waiting_level(problem), float(data.demand_mean.max())
+
+    if data.fixed_cost.any():
+        # Ordering costs as much as holding the economic order quantity for a cycle.
+        lot = float(np.sqrt(2 * mean * data.fixed_cost.max() / data.holding_cost.max()))
+
+        def reorder(x: np.ndarray) -> Rule:
+            whole = np.rint(x) if problem.setting.integer else x
+            return OrderUpTo(problem, whole[:, :1], whole.sum(axis=1, keepdims=True))
+
+        return reorder, np.array([0.0, 1.0]), np.array([1.3 * level, 3.0 * lot])
 
     def capped(x: np.ndarray) -> Rule:
         whole = np.rint(x) if problem.setting.integer else x

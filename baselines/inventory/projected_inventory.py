@@ -61,8 +61,8 @@ class ProjectedInventory:
     problem
         Stores with lost sales, whole demand and one outside supplier each.
     level
-        Expected units on hand when the order arrives, the order included; a number, or one per batch
-        row, (B, 1).
+        Expected units on hand when the order arrives, the order included; a number, or one per
+        batch row, (B, 1).
     """
 
     def __init__(self, problem: InventoryNetwork, level: float | np.ndarray) -> None:

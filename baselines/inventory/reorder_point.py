@@ -12,9 +12,11 @@ from or_envs.inventory.problem import InventoryNetwork
 
 
 class OrderUpTo:
-    """Order up to S when the position is s or less."""
+    """Order up to S (``big``) when the position is s or less; numbers, or (B, 1) of each."""
 
-    def __init__(self, problem: InventoryNetwork, s: float, big: float) -> None:
+    def __init__(
+        self, problem: InventoryNetwork, s: float | np.ndarray, big: float | np.ndarray
+    ) -> None:
         self.problem, self.s, self.big = problem, s, big
 
     def __call__(self, instance: InventoryInstance, state: InventoryState) -> np.ndarray:

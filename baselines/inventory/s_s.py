@@ -21,7 +21,9 @@ class ReorderPolicy:
 def optimal_s_s(
     lead_time: int, holding_cost: float, shortage_cost: float, fixed_cost: float, law: np.ndarray
 ) -> ReorderPolicy:
-    """Order up to S when the position is at or below s (Zheng and Federgruen, Oper. Res. 39(4), 1991).
+    """Order up to S when the position is at or below s.
+
+    The algorithm of Zheng and Federgruen, Oper. Res. 39(4), 1991.
 
     Parameters
     ----------
@@ -62,10 +64,8 @@ def optimal_s_q(
 ) -> ReorderPolicy:
     """Order multiples of Q when the position is at or below s, up to s + 1..s + Q.
 
-    Demand comes in batches, so the order is the least multiple of Q that lifts the position above s;
-    the position is then uniform on s + 1..s + Q. An order is placed in a period with probability
-    E[min(D, Q)] / Q if single periods never need two lots at once, and the share of periods in which
-    the position crosses s otherwise; it is computed exactly.
+    The order is the least multiple of Q that lifts the position above s, which is then uniform on
+    s + 1..s + Q, and an order is placed in a period with probability E[min(D, Q)] / Q.
 
     Returns
     -------

@@ -18,8 +18,8 @@ class ActionDecoder:
 
     - "orders": the order itself, 0..``order_limit``; whole numbers (MultiDiscrete) if ``integer``.
     - "levels": order-up-to levels; the order raises the echelon position of the buyer to the level.
-      The echelon position counts what is on hand at the node and at all that it supplies, what is on
-      its way to any of them, less what customers wait for.
+      The echelon position counts what is on hand at the node and at all that it supplies, what is
+      on its way to any of them, less what customers wait for.
     - "shares": in [0, 1]; of the supplier's stock, or of ``order_limit`` where it is outside.
     - "residual": what is added to the order of the base-stock policy with levels
       ``reference_level``, in -``order_limit``..``order_limit``.
@@ -99,7 +99,7 @@ class ActionDecoder:
         if self.mode == "orders" and not self.normalized:
             return value
 
-        def constant(x: np.ndarray) -> Array:
+        def constant(x: Any) -> Array:
             return xp.asarray(x, dtype=number, device=device)
 
         if self.normalized:

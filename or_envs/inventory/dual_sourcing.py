@@ -19,16 +19,17 @@ LARGEST_DEMAND = 4
 class DualSourcing(InventoryNetwork):
     """Dual sourcing with the data of Gijsbrechts et al. (M&SOM 24(3), 2022).
 
-    Demand is uniform on 0..4, customers wait at a cost of 495 per period, holding costs 5, a regular
-    unit 100. What is expedited arrives at once, before demand.
+    Demand is uniform on 0..4, customers wait at a cost of 495 per period, holding costs 5, a
+    regular unit 100. What is expedited arrives at once, before demand.
 
     Parameters
     ----------
     instance
         "L2-c105": lead time L of the regular supplier, cost c of an expedited unit.
     horizon, warm_up, action_mode, normalized, observe_data
-        See :class:`or_envs.inventory.problem.InventoryNetwork`. The first edge is the regular supplier,
-        the second the expedited one; with order-up-to levels both look at the whole position.
+        See :class:`or_envs.inventory.problem.InventoryNetwork`. The first edge is the regular
+        supplier, the second the expedited one; with order-up-to levels both look at the whole
+        position.
 
     Raises
     ------

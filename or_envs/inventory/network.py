@@ -10,6 +10,9 @@ import numpy as np
 
 from or_envs.core.arrays import Array, Arrays
 
+#: Numbers, one for each node or edge.
+Values = Sequence[float] | np.ndarray
+
 #: The supplier of an edge that brings goods from outside, where they never run out.
 OUTSIDE = -1
 
@@ -198,11 +201,11 @@ class Demand(Arrays):
 
 def make_instance(
     network: Network,
-    lead_time: Sequence[int],
-    holding_cost: Sequence[float],
-    shortage_cost: Sequence[float],
-    demand_mean: Sequence[float],
-    demand_std: Sequence[float],
+    lead_time: Values,
+    holding_cost: Values,
+    shortage_cost: Values,
+    demand_mean: Values,
+    demand_std: Values,
     history: int = 0,
     **others: Any,
 ) -> InventoryInstance:

@@ -96,9 +96,9 @@ class InventoryNetwork(Problem[InventoryInstance, InventoryState, Demand]):
 
     - Action: an entry per edge, see :class:`or_envs.inventory.actions.ActionDecoder`. No order is
       illegal: suppliers ship what they can.
-    - Observation: float32, units / ``scale``: on hand (N), pipelines (E P), and where the setting has
-      them orders under way (E Q), backorders (E), demand history (H N), the coming period's calendar
-      (C) and, if ``observe_data``, the instance's data. ``layout`` says what is where.
+    - Observation: float32, units / ``scale``: on hand (N), pipelines (E P), and where the setting
+      has them orders under way (E Q), backorders (E), demand history (H N), the coming period's
+      calendar (C) and, if ``observe_data``, the instance's data. ``layout`` says what is where.
     - Reward: minus unit, fixed and unfilled cost (decision), minus holding, shortage and transit
       cost, plus sales (outcome), in money, summed over the whole network.
     - End: a time limit after ``horizon`` periods (truncated).
@@ -318,7 +318,7 @@ class InventoryNetwork(Problem[InventoryInstance, InventoryState, Demand]):
         zero = xp.zeros_like(on_hand)
         available = xp.maximum(on_hand, zero)
         if self.network.must_empty:
-            # Where nothing is asked for, all edges get the same.
+            # Where nothing is asked for, all edges get the same; otherwise it is too little to see.
             wanted = wanted + 1e-12 * xp.astype(
                 at_suppliers(xp, instance, available) > 0, wanted.dtype
             )
@@ -334,7 +334,7 @@ class InventoryNetwork(Problem[InventoryInstance, InventoryState, Demand]):
     def transition(
         self, instance: InventoryInstance, post_state: InventoryState, exogenous: Demand | None
     ) -> tuple[InventoryState, Array, Array]:
-        """Meet demand, pay the period's costs, and receive what arrives before the next shipments."""
+        """Meet demand, pay the period's costs, receive what arrives before the next shipments."""
         assert exogenous is not None
         xp = array_namespace(post_state.on_hand)
         inner = self.network.num_internal
@@ -386,7 +386,7 @@ class InventoryNetwork(Problem[InventoryInstance, InventoryState, Demand]):
     def _receive(
         self, xp: Any, instance: InventoryInstance, on_hand: Array, arriving: Array
     ) -> tuple[Array, Array | None]:
-        """Put arrivals of edges (B, E) into stock; customers who waited pay when they are served."""
+        """Put arrivals of edges (B, E) into stock; customers who waited pay when served."""
         filled = on_hand + sum_over_bought(xp, instance, arriving)
         if not (self.network.backlog and self._charges["price"]):
             return filled, None
@@ -465,12 +465,11 @@ class InventoryNetwork(Problem[InventoryInstance, InventoryState, Demand]):
 def reference_levels(network: Network, data: InventoryInstance) -> np.ndarray:
     """Echelon order-up-to levels (E,) of the buyers by the newsvendor fractile, as a reference.
 
-    The level covers the demand below the node over the lead times down to it, its own included, and
-    a period, as if demand of the stores were independent and shortage cost as much as with holding at
-    the stores only.
+    The level covers the demand below the node over the lead times down to it, its own included,
+    and a period, as if demand of the stores were independent and all stock were held at them.
     """
     below = network.below().astype(float)
-    inner, n = network.num_internal, network.num_stores
+    inner = network.num_internal
     penalty = (data.shortage_cost + data.price)[0]
     holding = np.maximum(data.holding_cost[0, inner:], 1e-9)
     fractile = np.clip(np.mean(penalty / (penalty + holding)), 0.5, 0.999)
@@ -488,7 +487,6 @@ def reference_levels(network: Network, data: InventoryInstance) -> np.ndarray:
         mean = float(stores @ data.demand_mean[0])
         deviation = float(np.sqrt(stores @ data.demand_std[0] ** 2))
         levels.append(periods * mean + z * np.sqrt(periods) * deviation)
-    assert len(levels) == network.num_edges and n > 0
     return np.array(levels)
 
 

@@ -35,13 +35,14 @@ class SerialInventory(InventoryNetwork):
     Parameters
     ----------
     instance
-        "L4-p9": the four stages of arXiv 2306.11246 with demand N(5, 2), clipped at 0, lead time L of the
-        store and shortage cost p; "L4-p9-S7" has 7 stages (3..7). Or "snyder-shen-6.1", example 6.1 of
-        Snyder and Shen, Fundamentals of Supply Chain Theory, with demand N(5, 1).
+        "L4-p9": the four stages of arXiv 2306.11246 with demand N(5, 2), clipped at 0, lead time L
+        of the store and shortage cost p; "L4-p9-S7" has 7 stages (3..7). Or "snyder-shen-6.1",
+        example 6.1 of Snyder and Shen, Fundamentals of Supply Chain Theory, with demand N(5, 1).
     start
         "random": what is in the store and on its way there, as published; "given": empty.
     horizon, warm_up, action_mode, normalized, observe_data
-        See :class:`or_envs.inventory.problem.InventoryNetwork`. Edge k leads into stage k, upstream first.
+        See :class:`or_envs.inventory.problem.InventoryNetwork`. Edge k leads into stage k, upstream
+        first.
 
     Raises
     ------
@@ -65,6 +66,8 @@ class SerialInventory(InventoryNetwork):
         normalized: bool = False,
         observe_data: bool = False,
     ) -> None:
+        lead_time: tuple[int, ...]
+        holding: tuple[float, ...]
         if instance == "snyder-shen-6.1":
             # The book's last stage meets the demand of as many periods as its lead time has; here
             # it is one more, hence 0 instead of 1.

@@ -115,8 +115,8 @@ class SingleStoreLostSales(InventoryNetwork):
     Parameters
     ----------
     instance
-        "poisson-L4-p9" or "geometric-L4-p9": demand with mean 5, lead time L, shortage cost p, holding
-        cost 1, whole orders; "-n10" makes 10 independent stores.
+        "poisson-L4-p9" or "geometric-L4-p9": demand with mean 5, lead time L, shortage cost p,
+        holding cost 1, whole orders; "-n10" makes 10 independent stores.
     start
         "random", as published, or "given": empty.
     horizon, warm_up, action_mode, normalized, observe_data

@@ -58,7 +58,8 @@ class Transshipment(InventoryNetwork):
     """A hub that keeps nothing and n equal-cost stores whose customers wait.
 
     What the hub receives it sends on in the same period, so orders of the stores only decide the
-    shares. Demand is normal, correlated between stores, and may be negative: the lower bound is tight.
+    shares. Demand is normal, correlated between stores, and may be negative, which makes the lower
+    bound tight.
 
     Parameters
     ----------
@@ -152,8 +153,8 @@ class ManyWarehouses(InventoryNetwork):
     instance
         "2x10", "3x20", "4x30", "5x40" or "6x50": warehouses x stores of the published topology.
     start, horizon, warm_up, action_mode, normalized, observe_data
-        See :class:`or_envs.inventory.problem.InventoryNetwork`. The first edges lead into the warehouses,
-        then come the connections, store by store.
+        See :class:`or_envs.inventory.problem.InventoryNetwork`. The first edges lead into the
+        warehouses, then come the connections, store by store.
 
     Raises
     ------
