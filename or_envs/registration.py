@@ -31,6 +31,11 @@ TABLE: dict[str, str] = {
     "or_envs/Transshipment-v0": "or_envs.inventory.warehouses:Transshipment",
     "or_envs/OneWarehouse-v0": "or_envs.inventory.warehouses:OneWarehouse",
     "or_envs/ManyWarehouses-v0": "or_envs.inventory.warehouses:ManyWarehouses",
+    "or_envs/RetailNetwork-v0": "or_envs.inventory.retail:RetailNetwork",
+    "or_envs/SerialSupplyChain-v0": "or_envs.inventory.supply_chain:SerialSupplyChain",
+    "or_envs/SupplyNetwork-v0": "or_envs.inventory.supply_chain:SupplyNetwork",
+    "or_envs/BeerGame-v0": "or_envs.inventory.beer_game:BeerGame",
+    "or_envs/Newsvendor-v0": "or_envs.inventory.newsvendor:Newsvendor",
     "or_envs/TSP-v0": "or_envs.routing.tsp:TSP",
 }
 

@@ -138,6 +138,8 @@ class InventoryInstance(Arrays):
         Units, (B, N).
     initial_pipeline
         Units that arrive in k + 1 periods, (B, E, P); see :class:`InventoryState`.
+    initial_orders
+        Orders that reach their suppliers in k + 1 periods, (B, E, Q).
     initial_history
         Demand before the start, (B, H, N); see :class:`InventoryState`.
     """
@@ -160,6 +162,7 @@ class InventoryInstance(Arrays):
     calendar: Array
     initial_on_hand: Array
     initial_pipeline: Array
+    initial_orders: Array
     initial_history: Array
 
 
@@ -244,6 +247,7 @@ def make_instance(
         "demand_std": (n,),
         "initial_on_hand": (nodes,),
         "initial_pipeline": (edges, slots),
+        "initial_orders": (edges, int(np.max(others.get("order_delay", 0)))),
         "initial_history": (history, nodes),
     }
     given = {

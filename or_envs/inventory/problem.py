@@ -128,6 +128,8 @@ class InventoryNetwork(Problem[InventoryInstance, InventoryState, Demand]):
 
     option_keys: ClassVar[tuple[str, ...]] = ("on_hand", "pipeline", "demand")
     drawing: ClassVar[str | None] = "or_envs.inventory.rendering:draw"
+    #: Whether tables show totals of episodes, as is usual where episodes are short and start empty.
+    totals: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -187,7 +189,8 @@ class InventoryNetwork(Problem[InventoryInstance, InventoryState, Demand]):
     @property
     def cost_divisor(self) -> float:
         """Stores times counted periods: tables show costs per store and period."""
-        return float(self.network.num_stores * (self.horizon - self.warm_up))
+        periods = self.horizon - self.warm_up
+        return 1.0 if self.totals else float(self.network.num_stores * periods)
 
     # ---- data -------------------------------------------------------------------------------
 
@@ -247,7 +250,7 @@ class InventoryNetwork(Problem[InventoryInstance, InventoryState, Demand]):
         return InventoryState(
             on_hand,
             instance.initial_pipeline + zero,
-            xp.zeros((num, edges, self._delays), dtype=number, device=device),
+            instance.initial_orders + zero,
             xp.zeros((num, edges), dtype=number, device=device),
             instance.initial_history + zero,
             xp.zeros(num, dtype=xp.int64, device=device),

@@ -89,3 +89,8 @@ def edges_of(topology: str) -> list[tuple[int, int, int]]:
         for warehouse, digit in enumerate(code)
         if digit != "0"
     ]
+
+
+def price_of_products(num: int) -> np.ndarray:
+    """Prices of retail products, U[6.3, 11.7], (num,)."""
+    return _generator("shortage").uniform(6.3, 11.7, num)
