@@ -77,6 +77,8 @@ TABLE = {
     "inventory/capped_dual_index": "baselines.inventory.dual_index:capped_dual_index",
     "inventory/tailored_base_surge": "baselines.inventory.dual_index:tailored_base_surge",
     "inventory/echelon_base_stock": ("baselines.inventory.echelon_base_stock:echelon_base_stock"),
+    "inventory/hindsight": "baselines.inventory.hindsight:Hindsight",
+    "inventory/rolling_horizon": "baselines.inventory.rolling_horizon:RollingHorizon",
     "inventory/genetic": "baselines.inventory.genetic:evolve",
     "routing/random": "baselines.common.random_rule:RandomRule",
     "routing/nearest_neighbour": "baselines.routing.factories:nearest_neighbour",

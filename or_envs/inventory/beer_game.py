@@ -32,8 +32,8 @@ BeerActionMode = Literal["relative", "orders"]
 #: Changes of the last received order that the relative action chooses from.
 CHANGES = (-2, -1, 0, 1, 2)
 
-#: Data of the published cases, retailer first: holding and shortage cost, goods and order lead times,
-#: base-stock levels, initial stock, goods and orders in every slot under way, demand.
+#: Data of the published cases, retailer first: holding and shortage cost, lead times of goods and
+#: orders, base-stock levels, initial stock, goods and orders in every slot under way, demand.
 CASES: dict[str, dict[str, Any]] = {
     "basic": {
         "holding": (2.0, 2.0, 2.0, 2.0),
@@ -82,12 +82,12 @@ class BeerGame(InventoryNetwork):
     """Four players order from each other without seeing the customers (data of arXiv 1708.05924).
 
     An order takes some periods to reach the supplier and the goods some more to come back; what a
-    supplier cannot ship stays ordered and costs it a penalty. Goods are whole units. In the published
-    game players see the orders of a period before they decide; here a period starts with the
-    decision, so that they see those of the period before: the same game, one step later.
+    supplier cannot ship stays ordered and costs it a penalty. Goods are whole units. In the
+    published game players see the orders of a period before they decide; here a period starts with
+    the decision, so that they see those of the period before: the same game, one step later.
 
-    - Action "relative" (default): for every player an index into ``CHANGES``; it orders what it was last
-      asked for, plus the change, at least 0. "orders": the order itself.
+    - Action "relative" (default): for every player an index into ``CHANGES``; it orders what it was
+      last asked for, plus the change, at least 0. "orders": the order itself.
     - Observation and reward: see :class:`or_envs.inventory.problem.InventoryNetwork`; rewards are
       those of the whole chain.
 
@@ -96,9 +96,9 @@ class BeerGame(InventoryNetwork):
     instance
         "basic", "U08", "N10" or "C48".
     player
-        ``None``: one action for each of the four, the plant first. 0..3: the action of the retailer (0),
-        wholesaler, distributor or plant (3) only; the others play base stock with the published
-        levels, on what they have and have on order less what they owe.
+        ``None``: one action for each of the four, the plant first. 0..3: the action of the retailer
+        (0), wholesaler, distributor or plant (3) only; the others play base stock with the
+        published levels, on what they have and have on order less what they owe.
     horizon, warm_up, observe_data
         See :class:`or_envs.inventory.problem.InventoryNetwork`.
     action_mode
@@ -127,9 +127,7 @@ class BeerGame(InventoryNetwork):
         if player is not None and player not in range(4):
             raise ValueError(f"player: expected None or an integer in 0..3, got {player!r}")
         if action_mode not in ("relative", "orders"):
-            raise ValueError(
-                f"action_mode: expected 'relative' or 'orders', got {action_mode!r}"
-            )
+            raise ValueError(f"action_mode: expected 'relative' or 'orders', got {action_mode!r}")
         case = CASES[instance]
         law: DemandLaw
         law, mean, std = case["demand"]

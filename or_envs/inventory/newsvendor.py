@@ -17,9 +17,9 @@ from or_envs.inventory.problem import InventoryNetwork, Setting
 class Newsvendor(InventoryNetwork):
     """One store with lost sales, whose data are drawn anew in every episode and shown.
 
-    Price U(0, 100), unit cost U(0, price), holding cost U(0, min(unit cost, 5)), cost of a lost sale
-    U(0, 10), mean of the Poisson demand U(0, 200). Leftovers stay in stock. The published limit of
-    4,000 units in stock never binds for a sensible policy and is left out.
+    Price U(0, 100), unit cost U(0, price), holding cost U(0, min(unit cost, 5)), cost of a lost
+    sale U(0, 10), mean of the Poisson demand U(0, 200). Leftovers stay in stock. The published
+    limit of 4,000 units in stock never binds for a sensible policy and is left out.
 
     Parameters
     ----------

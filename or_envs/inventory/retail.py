@@ -41,8 +41,8 @@ class RetailNetwork(InventoryNetwork):
     Parameters
     ----------
     instance
-        "1x5": warehouses x stores. One warehouse with stores at lead times 2..5, or 2..5 warehouses with
-        the published topology of 21 stores.
+        "1x5": warehouses x stores. One warehouse with stores at lead times 2..5, or 2..5 warehouses
+        with the published topology of 21 stores.
     sales
         Path of an own tensor (products, stores, weeks), see
         :func:`or_envs.inventory.retail_data.load_sales`; default: the synthetic look-alike.
@@ -79,9 +79,7 @@ class RetailNetwork(InventoryNetwork):
         warehouses, stores = (int(match[1]), int(match[2])) if match else (0, 0)
         many = warehouses in published.RETAIL_TOPOLOGIES and stores == 21
         if not (warehouses == 1 and stores >= 1) and not many:
-            raise ValueError(
-                f"instance: expected 1xSTORES, or 2x21 to 5x21, got {instance!r}"
-            )
+            raise ValueError(f"instance: expected 1xSTORES, or 2x21 to 5x21, got {instance!r}")
         if split not in SPLITS:
             raise ValueError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
         first, last = SPLITS[split]

@@ -18,8 +18,8 @@ PRODUCTS = 288
 def synthetic_sales(num_stores: int, seed: int = 2013) -> np.ndarray:
     """Weekly sales (288, num_stores, 171) that look like the published ones.
 
-    Series means are log-normal with median 46 and 90 % quantile 184; sales have a yearly season, a peak
-    in the two weeks before Christmas, negative binomial noise and 1 % of weeks without any.
+    Series means are log-normal with median 46 and 90 % quantile 184; sales have a yearly season, a
+    peak in the two weeks before Christmas, negative binomial noise and 1 % of weeks without any.
     """
     rng = np.random.default_rng(seed)
     deviation = math.log(184 / 46) / 1.2816
@@ -70,7 +70,7 @@ def load_sales(path: str) -> np.ndarray:
 
 
 def calendar(first: int, weeks: int) -> np.ndarray:
-    """What is known of coming weeks, (weeks, 3): sin and cos of the year, share of it to Christmas."""
+    """What is known of weeks, (weeks, 3): sin and cos of the year, share of it to Christmas."""
     week = np.arange(first, first + weeks)
     angle = 2 * np.pi * week / 52.18
     to_christmas = (51.2 - week) % 52.18 / 52.18

@@ -28,17 +28,17 @@ class SerialSupplyChain(InventoryNetwork):
     """Three stages and a capacitated producer before them (or-gym's InvManagement-v0 and -v1).
 
     Orders are filled from what the supplier has before its receipts of the period, and by its
-    capacity. The chain's profit counts: sales at 2, production at 0.5 (prices inside the chain cancel),
-    holding, and a penalty for unfilled orders of customers and of stages, discounted by 0.97 a period.
-    Orders may be fractional; the reference cuts them to integers.
+    capacity. The chain's profit counts: sales at 2, production at 0.5 (prices inside the chain
+    cancel), holding, and a penalty for unfilled orders of customers and of stages, discounted by
+    0.97 a period. Orders may be fractional; the reference cuts them to integers.
 
     Parameters
     ----------
     instance
         "backlog": unfilled orders wait, of customers and of stages; "lost": they are forgotten.
     horizon, warm_up, action_mode, normalized, observe_data
-        See :class:`or_envs.inventory.problem.InventoryNetwork`. Edge 0 is the producer's, the last one
-        the store's.
+        See :class:`or_envs.inventory.problem.InventoryNetwork`. Edge 0 is the producer's, the last
+        one the store's.
 
     Raises
     ------
@@ -86,20 +86,22 @@ class SerialSupplyChain(InventoryNetwork):
 
 
 class SupplyNetwork(InventoryNetwork):
-    """Raw material, three plants, two distributors, a retailer (Perez et al., Processes 9(1) 102, 2021).
+    """Raw material, three plants, two distributors and a retailer.
 
-    The network's profit counts: sales at 2, raw material, operating cost of plants, holding on hand
-    and in transit, and a penalty for unmet demand; prices inside the network cancel. Orders between
-    nodes that cannot be filled are forgotten. Differences from or-gym's NetworkManagement-v0 and -v1:
-    orders may be fractional, and edges out of one node share its stock, which there can be promised
-    twice and become negative.
+    The data are those of Perez et al. (Processes 9(1) 102, 2021). The network's profit counts:
+    sales at 2, raw material, operating cost of plants, holding on hand and in transit, and a
+    penalty for unmet demand; prices inside the network cancel. Orders between nodes that cannot be
+    filled are forgotten. Differences from or-gym's NetworkManagement-v0 and -v1: orders may be
+    fractional, and edges out of one node share its stock, which there can be promised twice and
+    become negative.
 
     Parameters
     ----------
     instance
         "backlog": customers wait; "lost": unmet demand is lost.
     horizon, warm_up, action_mode, normalized, observe_data
-        See :class:`or_envs.inventory.problem.InventoryNetwork`. ``EDGES`` is the order of the edges.
+        See :class:`or_envs.inventory.problem.InventoryNetwork`. ``EDGES`` is the order of the
+        edges.
 
     Raises
     ------
@@ -107,8 +109,8 @@ class SupplyNetwork(InventoryNetwork):
         If an argument is outside its range.
     """
 
-    #: (supplier, buyer, lead time, price, holding cost in transit) by or-gym's node numbers; 7 and 8
-    #: are raw material, 4 to 6 plants, 2 and 3 distributors, 1 the retailer.
+    #: (supplier, buyer, lead time, price, holding cost in transit) by or-gym's node numbers; 7 and
+    #: 8 are raw material, 4 to 6 plants, 2 and 3 distributors, 1 the retailer.
     EDGES: ClassVar[tuple[tuple[int, int, int, float, float], ...]] = (
         (7, 4, 0, 0.15, 0.0),
         (7, 5, 1, 0.05, 0.005),
