@@ -41,6 +41,35 @@ CASES = [
     ("or_envs/PostDecisionLake-v0", {}),
     ("or_envs/PostDecisionLake-v0", {"size": 2, "horizon": 5}),
     ("or_envs/PostDecisionLake-v0", {"size": 4, "map_seed": 7}),
+    *(
+        (f"or_envs/{id}-v0", {"horizon": 12, **kwargs})
+        for id, kwargs in (
+            ("SingleStoreLostSales", {}),
+            ("SingleStoreLostSales", {"instance": "geometric-L1-p4-n3", "warm_up": 4}),
+            ("SingleStoreLostSales", {"action_mode": "levels"}),
+            ("SingleStoreBacklog", {"instance": "poisson-L2-p9-K64"}),
+            ("SingleStoreBacklog", {"action_mode": "residual", "normalized": True}),
+            ("DualSourcing", {}),
+            ("SerialInventory", {}),
+            ("SerialInventory", {"instance": "L4-p9-S7", "action_mode": "levels"}),
+            ("SerialInventory", {"instance": "snyder-shen-6.1", "action_mode": "shares"}),
+            ("Transshipment", {"instance": "n3-L4-p9"}),
+            ("OneWarehouse", {"instance": "n5", "observe_data": True}),
+            ("OneWarehouse", {"instance": "n3", "action_mode": "shares", "normalized": True}),
+            ("ManyWarehouses", {}),
+            ("ManyWarehouses", {"instance": "6x50"}),
+            ("RetailNetwork", {}),
+            ("RetailNetwork", {"instance": "3x21", "split": "test"}),
+            ("SerialSupplyChain", {}),
+            ("SerialSupplyChain", {"instance": "lost"}),
+            ("SupplyNetwork", {}),
+            ("SupplyNetwork", {"instance": "lost", "action_mode": "levels"}),
+            ("BeerGame", {}),
+            ("BeerGame", {"instance": "U08", "player": 2}),
+            ("BeerGame", {"instance": "N10", "action_mode": "orders"}),
+            ("Newsvendor", {}),
+        )
+    ),
 ]
 
 
@@ -49,5 +78,5 @@ def name(case: tuple[str, dict]) -> str:
 
 
 every_case = pytest.mark.parametrize(("id", "kwargs"), CASES, ids=map(name, CASES))
-FEW = [CASES[0], CASES[7], CASES[12], CASES[15]]
+FEW = [CASES[0], CASES[7], CASES[12], CASES[15], ("or_envs/DualSourcing-v0", {"horizon": 9})]
 few_cases = pytest.mark.parametrize(("id", "kwargs"), FEW, ids=map(name, FEW))

@@ -139,7 +139,8 @@ class BeerGame(InventoryNetwork):
             backlog_orders=True,
         )
         goods, delays = case["goods"][::-1], case["orders"][::-1]
-        # A slot for every period under way: L - 1 of them before an order of now comes in.
+        # What arrives in the first period is there already: goods on hand, orders at the supplier.
+        stock = float(case["stock"] + case["under_way"])
         pipeline = np.zeros((4, max(goods)))
         orders = np.zeros((4, max(delays)))
         for edge in range(4):
@@ -156,7 +157,8 @@ class BeerGame(InventoryNetwork):
             order_delay=delays,
             demand_mean=[mean],
             demand_std=[std],
-            initial_on_hand=[float(case["stock"])] * 4,
+            initial_on_hand=[stock] * 4,
+            initial_backorders=np.where(np.array(delays) > 0, float(case["under_way"]), 0.0),
             initial_pipeline=pipeline,
             initial_orders=orders,
             initial_history=np.full((1, 4), float(case["under_way"])),
@@ -164,7 +166,7 @@ class BeerGame(InventoryNetwork):
         )
         self.player = player
         self.levels = np.array(case["levels"][::-1], dtype=np.float64)
-        limit = np.full(4, float(round(4 * mean)))
+        limit = np.full(4, float(max(4 * mean, *case["levels"])))
         setting = Setting(network, data, law, order_limit=limit, integer=True)
         super().__init__(setting, horizon, warm_up, "orders", False, observe_data)
         self.decoder = _BeerDecoder(self.decoder, action_mode, player, self.levels)

@@ -140,6 +140,8 @@ class InventoryInstance(Arrays):
         Units that arrive in k + 1 periods, (B, E, P); see :class:`InventoryState`.
     initial_orders
         Orders that reach their suppliers in k + 1 periods, (B, E, Q).
+    initial_backorders
+        Units that suppliers have been asked for and not shipped, (B, E).
     initial_history
         Demand before the start, (B, H, N); see :class:`InventoryState`.
     """
@@ -163,6 +165,7 @@ class InventoryInstance(Arrays):
     initial_on_hand: Array
     initial_pipeline: Array
     initial_orders: Array
+    initial_backorders: Array
     initial_history: Array
 
 
@@ -248,6 +251,7 @@ def make_instance(
         "initial_on_hand": (nodes,),
         "initial_pipeline": (edges, slots),
         "initial_orders": (edges, int(np.max(others.get("order_delay", 0)))),
+        "initial_backorders": (edges,),
         "initial_history": (history, nodes),
     }
     given = {

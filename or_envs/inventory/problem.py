@@ -241,17 +241,16 @@ class InventoryNetwork(Problem[InventoryInstance, InventoryState, Demand]):
     # ---- dynamics ---------------------------------------------------------------------------
 
     def initial(self, instance: InventoryInstance) -> InventoryState:
-        """Start from the instance's stocks; nothing is on order beside what is in transit."""
+        """Start from the instance's stocks and orders."""
         on_hand = instance.initial_on_hand
         xp = array_namespace(on_hand)
         num, number, device = on_hand.shape[0], on_hand.dtype, on_hand.device
         zero = xp.zeros((num, 1, 1), dtype=number, device=device)
-        edges = self.network.num_edges
         return InventoryState(
             on_hand,
             instance.initial_pipeline + zero,
             instance.initial_orders + zero,
-            xp.zeros((num, edges), dtype=number, device=device),
+            instance.initial_backorders + zero[:, :, 0],
             instance.initial_history + zero,
             xp.zeros(num, dtype=xp.int64, device=device),
         )

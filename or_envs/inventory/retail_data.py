@@ -52,13 +52,12 @@ def load_sales(path: str) -> np.ndarray:
         raise ValueError(f"sales: expected the path of a .npy or .npz file, got {path!r}")
     try:
         loaded = np.load(file, allow_pickle=False)
+        arrays = [loaded] if isinstance(loaded, np.ndarray) else list(loaded.values())
     except (ValueError, OSError) as error:
         raise ValueError(f"sales: {path} cannot be read ({error})") from None
-    if isinstance(loaded, np.lib.npyio.NpzFile):
-        if len(loaded.files) != 1:
-            raise ValueError(f"sales: expected one array in {path}, got {len(loaded.files)}")
-        loaded = loaded[loaded.files[0]]
-    sales = np.asarray(loaded)
+    if len(arrays) != 1:
+        raise ValueError(f"sales: expected one array in {path}, got {len(arrays)}")
+    sales = arrays[0]
     if sales.ndim != 3 or sales.dtype.kind not in "iuf" or sales.shape[2] < WEEKS:
         raise ValueError(
             f"sales: expected numbers (products, stores, weeks >= {WEEKS}), got {sales.dtype} of"
