@@ -78,6 +78,7 @@ TABLE = {
     "inventory/tailored_base_surge": "baselines.inventory.dual_index:tailored_base_surge",
     "inventory/echelon_base_stock": ("baselines.inventory.echelon_base_stock:echelon_base_stock"),
     "inventory/hindsight": "baselines.inventory.hindsight:Hindsight",
+    "inventory/just_in_time": "baselines.inventory.just_in_time:JustInTime",
     "inventory/rolling_horizon": "baselines.inventory.rolling_horizon:RollingHorizon",
     "inventory/genetic": "baselines.inventory.genetic:evolve",
     "routing/random": "baselines.common.random_rule:RandomRule",

@@ -15,8 +15,9 @@ from stable_baselines3.common.utils import FloatSchedule, update_learning_rate
 
 from agents.common.safe_files import SafeFiles
 from agents.hdpo.gnn import GraphPolicy
-from agents.hdpo.mlp import MlpPolicy
+from agents.hdpo.mlp import DataDrivenPolicy, MlpPolicy
 from agents.hdpo.policies import BaseStock, CappedBaseStock, EchelonStock, NetworkPolicy
+from agents.hdpo.quantile import QuantilePolicy
 from agents.hdpo.rollout import MeanCost, compiled_cost, eager_cost
 from agents.hdpo.scenarios import Scenarios
 from agents.hdpo.symmetry import SymmetryAwarePolicy
@@ -39,7 +40,8 @@ class HDPO(SafeFiles, BaseAlgorithm):
     Parameters
     ----------
     policy
-        "MlpPolicy", "SymmetryAware", "GNN", "BaseStock", "CappedBaseStock" or "EchelonStock".
+        "MlpPolicy", "SymmetryAware", "GNN", "DataDriven", "Quantile", "BaseStock",
+        "CappedBaseStock" or "EchelonStock".
     env
         An environment of an inventory network with ``action_mode="orders"``. Only its problem is
         used: scenarios of ``n_periods`` periods are drawn from it.
@@ -76,6 +78,8 @@ class HDPO(SafeFiles, BaseAlgorithm):
         "MlpPolicy": MlpPolicy,
         "SymmetryAware": SymmetryAwarePolicy,
         "GNN": GraphPolicy,
+        "DataDriven": DataDrivenPolicy,
+        "Quantile": QuantilePolicy,
         "BaseStock": BaseStock,
         "CappedBaseStock": CappedBaseStock,
         "EchelonStock": EchelonStock,

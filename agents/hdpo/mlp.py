@@ -49,3 +49,19 @@ class MlpPolicy(NetworkPolicy):
         if self.allocation == "proportional":
             return proportional(view, outside, on_hand)
         return outside * view.outside + softmax_shares(view, scores, on_hand)
+
+
+class DataDrivenPolicy(MlpPolicy):
+    """The published data-driven network: history, calendar and data in, proportional wishes out.
+
+    It is a larger :class:`MlpPolicy`; what it sees of the past is the observation's history.
+    """
+
+    def build(
+        self,
+        net_arch: list[int] | None = None,
+        activation_fn: type[nn.Module] = nn.ELU,
+        allocation: Allocation = "proportional",
+    ) -> None:
+        """Make the perceptron with hidden layers ``net_arch`` (default: 128, 128, 128)."""
+        super().build([128, 128, 128] if net_arch is None else net_arch, activation_fn, allocation)

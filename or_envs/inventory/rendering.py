@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from or_envs.core.rendering import Episode
+from or_envs.inventory.network import Network
+from or_envs.inventory.problem import InventoryNetwork
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +35,7 @@ def draw(figure: Figure, episode: Episode) -> None:
 
 def _draw_network(axes: Axes, episode: Episode) -> None:
     """Nodes in columns from outside to the stores; areas are stocks, red ones owed to customers."""
-    network, state = episode.problem.network, episode.state
+    network, state = _network(episode), episode.state
     depth = np.ones(network.num_nodes, dtype=int)
     for _ in range(network.num_nodes):
         for supplier, buyer in network.edges:
@@ -74,7 +76,7 @@ def _draw_network(axes: Axes, episode: Episode) -> None:
 
 def _draw_pipelines(axes: Axes, episode: Episode) -> None:
     """Units that arrive in each of the coming periods, by the buyer's kind."""
-    network, pipeline = episode.problem.network, episode.state.pipeline[0]
+    network, pipeline = _network(episode), episode.state.pipeline[0]
     to_stores = np.array([buyer >= network.num_internal for _, buyer in network.edges])
     first = 1 if network.receive_first else 0
     slots = np.arange(pipeline.shape[1]) + first
@@ -111,13 +113,22 @@ def _draw_orders(axes: Axes, episode: Episode) -> None:
     """The last actions, one bar per edge."""
     from matplotlib.ticker import MaxNLocator
 
-    edges = len(episode.problem.network.edges)
+    edges = len(_network(episode).edges)
     last: Any = episode.actions[-1] if episode.actions else np.zeros(edges)
     values = np.atleast_1d(np.asarray(last, dtype=float))
     axes.bar(np.arange(1, len(values) + 1), values, color="#2b6ca3")
-    mode = "orders" if episode.problem.decoder.mode == "orders" else "actions"
+    mode = "orders" if _problem(episode).decoder.mode == "orders" else "actions"
     axes.set_title(f"last {mode}", loc="left", fontsize=9)
     axes.set_xlabel("edge" if len(values) > 1 else "", fontsize=8)
     axes.tick_params(labelsize=7)
     axes.set_xlim(0.3, len(values) + 0.7)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _problem(episode: Episode) -> InventoryNetwork:
+    assert isinstance(episode.problem, InventoryNetwork)
+    return episode.problem
+
+
+def _network(episode: Episode) -> Network:
+    return _problem(episode).network
