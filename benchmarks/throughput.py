@@ -36,6 +36,11 @@ Work = Callable[[], int]
 
 _LOT_SIZING: tuple[str, dict[str, Any]] = ("or_envs/LotSizing-v0", {"instance": "15x5"})
 _TSP: tuple[str, dict[str, Any]] = ("or_envs/TSP-v0", {"num_cities": 50})
+_LOST_SALES: tuple[str, dict[str, Any]] = (
+    "or_envs/SingleStoreLostSales-v0",
+    {"instance": "poisson-L4-p9"},
+)
+_ONE_WAREHOUSE: tuple[str, dict[str, Any]] = ("or_envs/OneWarehouse-v0", {"instance": "n10"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,12 +160,35 @@ def simulated(env_id: str, env_kwargs: dict[str, Any], num: int, on_torch: bool)
     return run
 
 
+def differentiated(env_id: str, env_kwargs: dict[str, Any], policy: str, num: int) -> Work:
+    """Updates of HDPO: steps forward through policy and simulator, and backward."""
+    import torch
+
+    from agents.hdpo.hdpo import HDPO
+    from agents.hdpo.scenarios import Scenarios
+    from or_envs.core.sb3 import make_sb3_vec_env
+
+    torch.set_num_threads(1)
+    env = make_sb3_vec_env(env_id, 1, 0, **env_kwargs)
+    model = HDPO(policy, env, num_scenarios=num, batch_size=num, seed=0, device="cpu")
+    problem: Any = or_envs.make_problem(env_id, **env_kwargs)
+    scenarios = Scenarios(problem.with_horizon(model.n_periods), 0, num, model.device)
+
+    def run() -> int:
+        model.update(scenarios)
+        return num * model.n_periods
+
+    return run
+
+
 def cases() -> Iterator[tuple[str, str, Work]]:
     """Name, what is counted, and the work of every figure."""
     modes = (("step", False), ("draw + step", True))
     for title, (env_id, env_kwargs), sizes in (
         ("LotSizing 15x5", _LOT_SIZING, (1, 64, 1024, 4096)),
         ("TSP 50", _TSP, (1, 64, 1024)),
+        ("SingleStoreLostSales", _LOST_SALES, (1, 64, 1024)),
+        ("OneWarehouse n10", _ONE_WAREHOUSE, (1, 64, 1024)),
     ):
         for what, draw in modes:
             yield f"{title}, gym.make", what, single(env_id, env_kwargs, draw)
@@ -171,6 +199,12 @@ def cases() -> Iterator[tuple[str, str, Work]]:
         for library, on_torch in (("numpy", False), ("torch", True)):
             name = f"{title}, simulate 1,024 on {library}"
             yield name, "step", simulated(env_id, env_kwargs, 1024, on_torch)
+    for title, (env_id, env_kwargs), policy, num in (
+        ("SingleStoreLostSales", _LOST_SALES, "MlpPolicy", 1024),
+        ("OneWarehouse n10", _ONE_WAREHOUSE, "GNN", 128),
+    ):
+        name = f"{title}, HDPO {policy} {num:,}"
+        yield name, "step forward + backward", differentiated(env_id, env_kwargs, policy, num)
 
 
 def main() -> None:

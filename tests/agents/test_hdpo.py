@@ -229,16 +229,16 @@ def test_a_killed_training_ends_as_an_undisturbed_one(tmp_path):
     whole, killed, resumed = (make("MlpPolicy", seed=2) for _ in range(3))
     learn_resumable(whole, 16 * 320, tmp_path / "a", every=1)
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     class Kill(ExactCheckpoint):
         def _on_step(self):
             if self.model._n_updates == 10:
-                raise Killed
+                raise KilledError
             return True
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         killed.learn(16 * 320, callback=Kill(tmp_path / "b", every=1))
     learn_resumable(resumed, 16 * 320, tmp_path / "b", every=1)
     assert resumed._n_updates == 16
