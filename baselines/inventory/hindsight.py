@@ -8,6 +8,7 @@ import numpy as np
 
 from baselines.common.solution import Solution
 from baselines.inventory.network_lp import NetworkModel
+from baselines.inventory.playing import playable
 from or_envs.inventory.network import Demand, InventoryInstance, InventoryState
 from or_envs.inventory.problem import InventoryNetwork
 
@@ -56,7 +57,7 @@ class Hindsight:
         constant = self._constant(instance, state)
         bound = plan.result.bound
         return Solution(
-            plan.shipments[0] if plan.result.feasible else None,
+            playable(self.problem, plan.shipments[0]) if plan.result.feasible else None,
             plan.result.objective + constant,
             None if bound is None else bound + constant,
             plan.result.status,

@@ -16,8 +16,8 @@ from or_envs.inventory.problem import InventoryNetwork
 class JustInTime:
     """Order the demand of the period in which the order arrives, by the fastest way.
 
-    A plan that no policy can follow, since it knows the future. Where profits are made it is nearly a
-    bound; with purchase costs or several ways the exact one is
+    A plan that no policy can follow, since it knows the future. Where profits are made it is nearly
+    a bound; with purchase costs or several ways the exact one is
     :class:`baselines.inventory.hindsight.Hindsight`.
 
     Parameters

@@ -11,6 +11,8 @@ import numpy as np
 
 from baselines.inventory import laws
 
+#: Value iteration that takes longer has no single average cost to find.
+MAX_SWEEPS = 20_000
 #: Larger state spaces are refused.
 MAX_STATES = 20_000_000
 
@@ -106,6 +108,11 @@ class LostSales:
         ----------
         policy
             Orders (S,) of states (S, L), integers; more than ``largest_order`` is cut off.
+
+        Raises
+        ------
+        ValueError
+            If the policy has no average cost that is the same from every state.
         """
         orders = np.minimum(np.asarray(policy(self.states())), self.largest_order)
         return self._iterate(orders.astype(np.int64), True, tolerance)
@@ -119,13 +126,16 @@ class LostSales:
         value = np.zeros(len(orders))
         new = np.empty_like(value)
         base = self.largest_order + 1
-        while True:
+        for _ in range(MAX_SWEEPS):
             low, high = _sweep(
                 value, new, orders, fixed, cost, law, tail, self.lead_time, base, self.largest_stock
             )
             value, new = new - new[0], value
             if high - low <= tolerance:
                 return AverageCost(low, high, orders.reshape(self.shape))
+        raise ValueError(
+            f"policy: its average cost is between {low:g} and {high:g}; it depends on the start"
+        )
 
     def _period_cost(self, stock: int) -> float:
         """Expected cost of a period that starts with ``stock``; exact, tails included."""
