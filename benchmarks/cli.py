@@ -58,6 +58,10 @@ def _add_environment(parser: argparse.ArgumentParser, required: bool = True) -> 
     )
 
 
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="cpu", help="of torch, for training: cpu or cuda")
+
+
 def _add_player(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "contestant", help="a baseline's name, a model file, or a folder that train made"
@@ -86,6 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--hyperparams", nargs="+", type=key_value, default=[], metavar="K:V", help="overrides"
     )
     sub.add_argument("--output", type=Path, default=Path("runs"), metavar="DIR")
+    _add_device(sub)
     sub.add_argument("--resume", type=Path, metavar="DIR", help="go on with a killed training")
     sub.set_defaults(run=commands.train)
 
@@ -101,6 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--suite", required=True, metavar="NAME|FILE")
     sub.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
     sub.add_argument("--workers", type=_at_least(1), default=cores(), help="processes")
+    _add_device(sub)
     sub.set_defaults(run=commands.leaderboard)
 
     sub = subparsers.add_parser("render", help="draw one episode")

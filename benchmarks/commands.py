@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,25 @@ def list_everything(options: argparse.Namespace) -> None:
             print(f"  {name}")
 
 
+def _set_device(name: str) -> None:
+    import torch
+
+    from benchmarks.training import DEVICE
+
+    try:
+        kind = torch.device(name).type
+    except RuntimeError as error:
+        raise UserError(f"device: expected cpu or cuda, got {name!r}") from error
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise UserError("device: torch finds no CUDA device")
+    os.environ[DEVICE] = name
+
+
 def train(options: argparse.Namespace) -> None:
     """Train a new agent in a folder of its own, or go on with a killed training."""
     from benchmarks.training import train as train_agent
 
+    _set_device(options.device)
     if options.resume is not None:
         given = (options.algo, options.env, options.env_kwargs, options.hyperparams)
         if any(given) or options.timesteps is not None:
@@ -185,6 +201,7 @@ def leaderboard(options: argparse.Namespace) -> None:
     from benchmarks.runner import run_suite
 
     suite = load_suite(options.suite)
+    _set_device(options.device)
     console = Console()
     if not console.is_terminal:  # a file has no width to respect
         console = Console(width=160)

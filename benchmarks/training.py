@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from benchmarks.hyperparameters import Hyperparameters
 from benchmarks.plots import save_curve
 
 MODEL = "model.safetensors"
+#: Environment variable that carries ``--device`` to the processes of a suite.
+DEVICE = "OR_BENCH_DEVICE"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +24,11 @@ class Trained:
 
     model: Any
     seconds: float
+
+
+def device() -> str:
+    """Where agents are trained: what ``--device`` said, and the workers of a suite inherit."""
+    return os.environ.get(DEVICE, "cpu")
 
 
 def train(
@@ -72,7 +80,7 @@ def train(
             )
     checkpoint = folder / "checkpoint.safetensors"
     try:
-        model = cls(hyperparameters.policy, env, seed=own_seed, device="cpu", **arguments)
+        model = cls(hyperparameters.policy, env, seed=own_seed, device=device(), **arguments)
         callbacks = CallbackList([curve, ProgressBarCallback()] if progress else [curve])
         learn_resumable(model, hyperparameters.n_timesteps, checkpoint, callback=callbacks)
     except (ValueError, AssertionError) as error:

@@ -332,3 +332,22 @@ def test_refuses_other_problems():
         make("MlpPolicy", "LotSizing")
     with pytest.raises(ValueError, match="HDPO needs action_mode='orders'"):
         make("MlpPolicy", "SerialInventory", action_mode="levels")
+
+
+@pytest.mark.parametrize(
+    ("policy", "id"),
+    [("MlpPolicy", "ManyWarehouses"), ("GNN", "OneWarehouse"), ("SymmetryAware", "OneWarehouse")],
+)
+def test_no_tensor_stays_on_the_cpu(policy, id):
+    """On torch's "meta" device, which refuses tensors of another: what a GPU would do."""
+    model = make(policy, id)
+    problem = model._problem().with_horizon(3)
+    instance, demand = or_envs.sample(problem, 0, 4)
+    network = model.policy.to("meta")
+
+    def rule(data, state):
+        return network(problem.observation(data, state))
+
+    total = simulate(problem, rule, instance.to_torch("meta"), demand.to_torch("meta")).total_reward
+    assert total.device.type == "meta"
+    total.sum().backward()

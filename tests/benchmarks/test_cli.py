@@ -106,3 +106,11 @@ def test_render_a_plan(tmp_path):
     arguments = ["routing/fast_tsp", "--env", "or_envs/TSP-v0", "--env-kwargs", "num_cities:6"]
     assert main(["render", *arguments, "--output", str(path)]) == 0
     assert path.stat().st_size > 1000
+
+
+@pytest.mark.parametrize("name", ["cuda", "abacus"])
+def test_devices_that_are_not_there(name, capsys, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    arguments = ["train", "--algo", "hdpo", "--env", "or_envs/SingleStoreLostSales-v0"]
+    assert main([*arguments, "--device", name]) == 2
+    assert "device: " in capsys.readouterr().err

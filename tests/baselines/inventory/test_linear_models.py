@@ -135,8 +135,9 @@ def test_rolling_horizon_does_not_foresee(id, kwargs, settings):
     other[:, 4:] += 9.0
     first = simulate(problem, rule, instance, demand).actions
     second = simulate(problem, rule, instance, Demand(other)).actions
-    np.testing.assert_array_equal(first[:, :5], second[:, :5])
-    assert (first[:, 5:] != second[:, 5:]).any()
+    # Solves start from the basis of the one before, which moves the last digits.
+    np.testing.assert_allclose(first[:, :5], second[:, :5], atol=1e-9)
+    assert abs(first[:, 5:] - second[:, 5:]).max() > 0.5
 
 
 def test_more_stock_for_more_risk():
