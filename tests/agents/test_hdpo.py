@@ -351,3 +351,17 @@ def test_no_tensor_stays_on_the_cpu(policy, id):
     total = simulate(problem, rule, instance.to_torch("meta"), demand.to_torch("meta")).total_reward
     assert total.device.type == "meta"
     total.sum().backward()
+
+
+def test_messages_equal_torch_geometric():
+    """The graph policy sums messages by a small dense matrix, which is faster for small graphs."""
+    from torch_geometric.utils import degree, scatter
+
+    policy = make("GNN", "ManyWarehouses").policy
+    nodes = policy.view.num_nodes
+    edges = torch.randn(5, len(policy.source), 32)
+    for incidence, ends in ((policy.incoming, policy.target), (policy.outgoing, policy.source)):
+        total = scatter(edges, ends, dim=1, dim_size=nodes + 1, reduce="sum")[:, :nodes]
+        number = degree(ends, nodes + 1)[:nodes].clamp(min=1)
+        expected = total / number.sqrt()[:, None]
+        torch.testing.assert_close(torch.matmul(incidence, edges), expected)
