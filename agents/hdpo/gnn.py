@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch_geometric.utils import degree, scatter
 
 from agents.hdpo.allocation import positive, proportional
 from agents.hdpo.policies import NetworkPolicy, mlp
@@ -54,11 +55,9 @@ class GraphPolicy(NetworkPolicy):
         self.register_buffer("kept", torch.tensor(kept, dtype=torch.int64), persistent=False)
         self.register_buffer("source", torch.tensor(source), persistent=False)
         self.register_buffer("target", torch.tensor(target), persistent=False)
-        nodes = torch.arange(view.num_nodes)
-        for name, ends in (("incoming", self.target), ("outgoing", self.source)):
-            incidence = (nodes[:, None] == ends[None]).float()
-            degree = incidence.sum(dim=1, keepdim=True).clamp(min=1)
-            self.register_buffer(name, incidence / degree.sqrt(), persistent=False)
+        for name, ends in (("in_degree", self.target), ("out_degree", self.source)):
+            number = degree(ends, void + 1)[:void].clamp(min=1)
+            self.register_buffer(name, number[:, None], persistent=False)
         features = node_features(view, torch.zeros(1, self.observation_space.shape[0])).shape[2]
         self.rounds = rounds
 
@@ -71,8 +70,8 @@ class GraphPolicy(NetworkPolicy):
         self.edge_update = embed(3 * embedding)
         self.output = mlp(embedding, hidden, 1, activation_fn)
 
-    incoming: torch.Tensor
-    outgoing: torch.Tensor
+    in_degree: torch.Tensor
+    out_degree: torch.Tensor
     source: torch.Tensor
     target: torch.Tensor
     kept: torch.Tensor
@@ -88,8 +87,8 @@ class GraphPolicy(NetworkPolicy):
         edges = self.edge_net(torch.cat([*self._ends(nodes, len(self.source)), times], dim=2))
         num, read = view.num_edges, view.num_edges + len(self.kept)
         for step in range(self.rounds):
-            received = torch.matmul(self.incoming, edges)
-            sent = torch.matmul(self.outgoing, edges)
+            received = self._sum(edges, self.target) / self.in_degree.sqrt()
+            sent = self._sum(edges, self.source) / self.out_degree.sqrt()
             nodes = nodes + self.node_update(torch.cat([nodes, received, sent], dim=2))
             if step == self.rounds - 1:  # nobody reads the last message to the customers
                 edges = edges[:, :read]
@@ -104,6 +103,11 @@ class GraphPolicy(NetworkPolicy):
             return proportional(view, wanted, on_hand)
         keep = torch.zeros_like(on_hand).index_copy(1, self.kept, outputs[:, num:] * view.scale)
         return proportional(view, wanted, on_hand, keep)
+
+    def _sum(self, edges: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
+        """Sum of the embeddings of edges over the nodes that they start or end at, (B, N, F)."""
+        void = self.view.num_nodes
+        return scatter(edges, ends, dim=1, dim_size=void + 1, reduce="sum")[:, :void]
 
     def _ends(self, nodes: torch.Tensor, num: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Embeddings of source and target of the first ``num`` edges, (B, num, F) each."""

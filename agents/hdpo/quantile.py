@@ -19,9 +19,9 @@ LEVELS = tuple(0.05 * k for k in range(1, 20))
 class QuantilePolicy(NetworkPolicy):
     """Stores with outside suppliers order up to a forecast quantile of demand over L + 1 periods.
 
-    A perceptron forecasts quantiles of cumulative demand from the demand history and the calendar. It
-    is trained by the same gradient as everything else; no quantile crosses another, for each is the one
-    below plus something positive. Which quantile is ordered up to:
+    A perceptron forecasts quantiles of cumulative demand from the demand history and the calendar.
+    It is trained by the same gradient as everything else; no quantile crosses another, for each is
+    the one below plus something positive. Which quantile is ordered up to:
 
     - "newsvendor": p / (p + h), p the price or shortage cost (the published quantile_nv);
     - "fixed": one trained number (fixed_quantile);

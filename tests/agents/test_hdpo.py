@@ -353,15 +353,19 @@ def test_no_tensor_stays_on_the_cpu(policy, id):
     total.sum().backward()
 
 
-def test_messages_equal_torch_geometric():
-    """The graph policy sums messages by a small dense matrix, which is faster for small graphs."""
-    from torch_geometric.utils import degree, scatter
-
-    policy = make("GNN", "ManyWarehouses").policy
-    nodes = policy.view.num_nodes
-    edges = torch.randn(5, len(policy.source), 32)
-    for incidence, ends in ((policy.incoming, policy.target), (policy.outgoing, policy.source)):
-        total = scatter(edges, ends, dim=1, dim_size=nodes + 1, reduce="sum")[:, :nodes]
-        number = degree(ends, nodes + 1)[:nodes].clamp(min=1)
-        expected = total / number.sqrt()[:, None]
-        torch.testing.assert_close(torch.matmul(incidence, edges), expected)
+def test_messages_are_sums_over_the_edges():
+    """Against loops over the graph: the network's edges, then keeping, then customers."""
+    policy = make("GNN", "OneWarehouse", instance="n3").policy
+    source, target = policy.source.tolist(), policy.target.tolist()
+    outside = 4
+    pairs = [(outside, 0), (0, 1), (0, 2), (0, 3), (0, 0), (1, outside), (2, outside), (3, outside)]
+    assert list(zip(source, target, strict=True)) == pairs
+    edges = torch.randn(5, len(pairs), 32)
+    for ends, number, total in (
+        (policy.target, policy.in_degree, policy._sum(edges, policy.target)),
+        (policy.source, policy.out_degree, policy._sum(edges, policy.source)),
+    ):
+        for node in range(4):
+            mine = [e for e, end in enumerate(ends.tolist()) if end == node]
+            torch.testing.assert_close(total[:, node], edges[:, mine].sum(dim=1))
+            assert number[node] == len(mine)
