@@ -61,7 +61,8 @@ class ActionDecoder:
             raise ValueError(f"action_mode: whole orders need 'orders', got {mode!r}")
         if integer and normalized:
             raise ValueError("normalized: expected False where orders are whole numbers, got True")
-        self.mode: ActionMode = mode
+        #: One of the four; another word where a subclass gives actions another meaning.
+        self.mode: str = mode
         #: The kernels replace it by their own.
         self.position = echelon_position
         self.integer = integer
@@ -82,7 +83,7 @@ class ActionDecoder:
             "residual": order_limit,
         }[mode]
         self.low, self.high = low, high
-        self.space: gym.spaces.Box | gym.spaces.MultiDiscrete
+        self.space: gym.spaces.Box | gym.spaces.MultiDiscrete | gym.spaces.Discrete
         if integer:
             self.space = gym.spaces.MultiDiscrete(order_limit.astype(np.int64) + 1)
         elif normalized:

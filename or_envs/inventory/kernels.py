@@ -101,15 +101,12 @@ class _Compiled(InventoryNetwork):
         """Compiled form of :meth:`InventoryNetwork.transition`."""
         assert exogenous is not None
         on_hand, pipeline = post_state.on_hand.copy(), post_state.pipeline.copy()
-        orders, backorders = post_state.orders, post_state.backorders
-        if self._delays:
-            orders, backorders = orders.copy(), backorders.copy()
         history = post_state.history.copy() if self._history else post_state.history
         reward = np.empty(len(on_hand))
         network = self.network
         _transition(
             exogenous.demand,
-            *self._ends,
+            self._ends[1],
             instance.holding_cost,
             instance.shortage_cost,
             instance.price,
@@ -122,13 +119,16 @@ class _Compiled(InventoryNetwork):
             self.warm_up,
             on_hand,
             pipeline,
-            orders,
-            backorders,
             history,
             reward,
         )
         following = InventoryState(
-            on_hand, pipeline, orders, backorders, history, post_state.period + 1
+            on_hand,
+            pipeline,
+            post_state.orders,
+            post_state.backorders,
+            history,
+            post_state.period + 1,
         )
         return following, reward, np.zeros(len(reward), dtype=np.bool_)
 
@@ -227,8 +227,13 @@ def _post_decision(
         for e in range(edges):
             delay = order_delay[b if order_delay.shape[0] > 1 else 0, e]
             received = 0.0
+            if orders.shape[2]:
+                received = orders[b, e, 0]
+                for k in range(orders.shape[2] - 1):
+                    orders[b, e, k] = orders[b, e, k + 1]
+                orders[b, e, orders.shape[2] - 1] = 0.0
             if delay == 0:
-                received = order[b, e]
+                received += order[b, e]
             else:
                 orders[b, e, delay - 1] += order[b, e]
             if history.shape[1] and supplier[e] >= 0:
@@ -300,7 +305,6 @@ def _arrive(b, node, arriving, on_hand, price, backlog, inner):
 @numba.njit(cache=True)
 def _transition(
     demand,
-    supplier,
     buyer,
     holding_cost,
     shortage_cost,
@@ -314,8 +318,6 @@ def _transition(
     warm_up,
     on_hand,
     pipeline,
-    orders,
-    backorders,
     history,
     reward,
 ):
@@ -345,14 +347,6 @@ def _transition(
             if due != 0.0:
                 for k in range(slots):
                     cost += due * pipeline[b, e, k]
-            if orders.shape[2]:
-                arrived = orders[b, e, 0]
-                backorders[b, e] += arrived
-                for k in range(orders.shape[2] - 1):
-                    orders[b, e, k] = orders[b, e, k + 1]
-                orders[b, e, orders.shape[2] - 1] = 0.0
-                if history.shape[1] and supplier[e] >= 0:
-                    history[b, -1, supplier[e]] += arrived
             if receive_first:
                 arriving = pipeline[b, e, 0]
                 for k in range(slots - 1):

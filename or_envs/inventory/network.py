@@ -129,7 +129,8 @@ class InventoryInstance(Arrays):
     lead_time
         Periods from shipment to arrival, integers (B, E).
     order_delay
-        Periods until an order reaches its supplier, integers (B, E).
+        Periods until an order reaches its supplier, integers (B, E); with 0 it is shipped in the
+        period in which it is placed.
     demand_mean, demand_std
         Mean and standard deviation of a period's demand, (B, n).
     calendar
@@ -139,7 +140,7 @@ class InventoryInstance(Arrays):
     initial_pipeline
         Units that arrive in k + 1 periods, (B, E, P); see :class:`InventoryState`.
     initial_orders
-        Orders that reach their suppliers in k + 1 periods, (B, E, Q).
+        Orders that reach their suppliers in k periods, (B, E, Q); see :class:`InventoryState`.
     initial_backorders
         Units that suppliers have been asked for and not shipped, (B, E).
     initial_history
@@ -181,7 +182,8 @@ class InventoryState(Arrays):
         Units in transit, (B, E, P). Slot k arrives in k + 1 periods; where receipts come after
         shipping (``receive_first`` false), in k periods.
     orders
-        Orders on their way to the supplier, (B, E, Q); slot k gets there in k + 1 periods.
+        Orders on their way to the supplier, (B, E, Q). Slot k gets there in k periods: slot 0 is
+        part of what is shipped next.
     backorders
         Units ordered, received by the supplier and not yet shipped, (B, E).
     history

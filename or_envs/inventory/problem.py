@@ -85,7 +85,8 @@ class InventoryNetwork(Problem[InventoryInstance, InventoryState, Demand]):
 
     One period, in this order:
 
-    1. Orders are placed on all edges at once, and reach their suppliers after ``order_delay``.
+    1. Orders are placed on all edges at once, and reach their suppliers ``order_delay`` periods
+       later, before those ship.
     2. Suppliers ship what was asked for. Where that is more than they have, all edges get the same
        share of it. Goods arrive after ``lead_time`` periods: those shipped in period t meet demand
        of period t + L; with L = 0, of period t.
@@ -267,8 +268,8 @@ class InventoryNetwork(Problem[InventoryInstance, InventoryState, Demand]):
         if self._delays:
             slots = xp.arange(self._delays, device=order.device) + 1
             under_way = xp.astype(instance.order_delay[..., None] == slots, number)
-            orders = orders + order[:, :, None] * under_way
-            received = order * xp.astype(instance.order_delay == 0, number)
+            received = order * xp.astype(instance.order_delay == 0, number) + orders[:, :, 0]
+            orders = _shift(xp, orders) + order[:, :, None] * under_way
             wanted = received
         if self._tracks_orders:
             wanted = wanted + backorders
@@ -360,17 +361,9 @@ class InventoryNetwork(Problem[InventoryInstance, InventoryState, Demand]):
         if not self.network.backlog:
             left = surplus
         on_hand = xp.concat([post_state.on_hand[:, :inner], left], axis=1) if inner else left
-        orders, backorders = post_state.orders, post_state.backorders
         history = post_state.history
-        asked = demand
-        if self._history or self._delays:
-            asked = xp.concat([xp.zeros_like(post_state.on_hand[:, :inner]), demand], axis=1)
-        if self._delays:
-            due = orders[:, :, 0]
-            backorders = backorders + due
-            orders = _shift(xp, orders)
-            asked = asked + sum_over_supplied(xp, instance, due)
         if self._history:
+            asked = xp.concat([xp.zeros_like(post_state.on_hand[:, :inner]), demand], axis=1)
             newest = history[:, -1, :] + asked
             history = xp.concat([history[:, :-1, :], newest[:, None, :]], axis=1)
         pipeline = post_state.pipeline
@@ -381,7 +374,12 @@ class InventoryNetwork(Problem[InventoryInstance, InventoryState, Demand]):
             reward = reward if sales is None else reward + sales
         reward = self._counted(xp, post_state.period, reward)
         following = InventoryState(
-            on_hand, pipeline, orders, backorders, history, post_state.period + 1
+            on_hand,
+            pipeline,
+            post_state.orders,
+            post_state.backorders,
+            history,
+            post_state.period + 1,
         )
         return following, reward, xp.zeros_like(reward, dtype=xp.bool)
 

@@ -11,6 +11,9 @@ from baselines.common.training import FIRST_TRAINING_SEED, training_episodes
 from baselines.registration import TABLE, make
 from or_envs.capacitated_lot_sizing.problem import CapacitatedLotSizing
 from or_envs.core import sample, simulate
+from or_envs.inventory.dual_sourcing import DualSourcing
+from or_envs.inventory.single_store import SingleStoreBacklog, SingleStoreLostSales
+from or_envs.inventory.warehouses import OneWarehouse, Transshipment
 from or_envs.lot_sizing.problem import LotSizing
 from or_envs.post_decision_lake.problem import PostDecisionLake
 from or_envs.routing.tsp import TSP
@@ -31,12 +34,20 @@ PROBLEMS = {
     "capacitated_lot_sizing": lambda: CapacitatedLotSizing(n_items=2, horizon=4),
     "post_decision_lake": lambda: PostDecisionLake(size=4),
     "routing": lambda: TSP(6),
+    "inventory": lambda: SingleStoreLostSales("poisson-L1-p4", horizon=6),
+    "inventory/lower_bound": lambda: Transshipment("n3-L4-p9", horizon=6),
+    "inventory/s_S": lambda: SingleStoreBacklog("poisson-L1-p9-K64", horizon=6),
+    "inventory/s_Q": lambda: SingleStoreBacklog("poisson-L1-p9-K64", horizon=6),
+    "inventory/dual_index": lambda: DualSourcing("L2-c105", horizon=6),
+    "inventory/capped_dual_index": lambda: DualSourcing("L2-c105", horizon=6),
+    "inventory/tailored_base_surge": lambda: DualSourcing("L2-c105", horizon=6),
+    "inventory/echelon_base_stock": lambda: OneWarehouse("n3", horizon=6),
 }
 
 
 @pytest.mark.parametrize("name", TABLE)
 def test_every_baseline_plays_or_solves(name: str) -> None:
-    problem = PROBLEMS[name.partition("/")[0]]()
+    problem = (PROBLEMS.get(name) or PROBLEMS[name.partition("/")[0]])()
     instance, exogenous = sample(problem, 0, 1)
     contestant = make(name, problem, 0, **QUICK.get(name, {}))
     if hasattr(contestant, "solve"):

@@ -88,7 +88,7 @@ def test_errors_name_file_field_value_and_what_is_allowed(tmp_path, change, mess
         (_contestant(preset="a/b"), "preset: allowed only for agents"),
         (
             _contestant(name="pdppo", preset="magic/pdppo"),
-            "preset: expected FILE/SECTION, FILE one of adp, pdppo-reference, pdppo-tuned:",
+            "preset: expected FILE/SECTION, FILE one of adp, hdpo, pdppo-reference, pdppo-tuned:",
         ),
         (
             _contestant(name="pdppo", preset="pdppo-reference/sarsa"),

@@ -5,7 +5,6 @@ import pytest
 
 import or_envs
 from or_envs.core import simulate
-from or_envs.inventory.beer_game import CASES
 from or_envs.inventory.network import Demand
 from or_envs.inventory.retail_data import HISTORY, SPLITS, load_sales, synthetic_sales
 from or_envs.inventory.supply_chain import SupplyNetwork
@@ -103,63 +102,6 @@ def test_supply_network_equals_a_plain_model(instance, share):
     profit = simulate(problem, orders, data, demand).total_reward[0]
     plain = network_profit(orders[0], demand.demand[0, :, 0], instance == "backlog")
     assert profit == pytest.approx(plain, abs=1e-9)
-
-
-def test_beer_game_equilibrium_costs_the_initial_stock():
-    """With demand 4 for ever, everybody orders what was asked for and keeps 12 units."""
-    problem = or_envs.make_problem("or_envs/BeerGame-v0", instance="C48", horizon=30)
-    instance, demand = or_envs.sample(problem, 0, 1)
-    calm = Demand(np.full_like(demand.demand, 4.0))
-    same = np.full((1, 30, 4), 2)  # the change 0
-    rewards = simulate(problem, same, instance, calm).rewards
-    assert rewards == pytest.approx(np.full((1, 30), -4 * 12 * 0.5))
-
-
-def test_beer_game_lead_times():
-    """An extra unit ordered by the retailer comes after order delay and transport, here 2 + 2."""
-    problem = or_envs.make_problem(
-        "or_envs/BeerGame-v0", instance="C48", horizon=10, action_mode="orders"
-    )
-    instance, _ = or_envs.sample(problem, 0, 1)
-    stocks = []
-    for extra in (0, 1):
-        state = problem.initial(instance)
-        history = []
-        for t in range(8):
-            order = np.array([[4, 4, 4, 4 + (extra if t == 0 else 0)]])
-            post, _ = problem.post_decision(instance, state, order)
-            state, _, _ = problem.transition(instance, post, Demand(np.full((1, 1), 4.0)))
-            history.append(state.on_hand[0].copy())
-        stocks.append(np.array(history))
-    difference = stocks[1] - stocks[0]
-    # Shipped in period 2 by the wholesaler, at the retailer at the start of period 4.
-    assert difference[:, 3].tolist() == [0, 0, 0, 1, 1, 1, 1, 1]
-    assert difference[:, 2].tolist() == [0, 0, -1, -1, -1, -1, -1, -1]
-
-
-def test_beer_game_single_player_follows_base_stock():
-    joint = or_envs.make_problem("or_envs/BeerGame-v0", instance="basic", action_mode="orders")
-    alone = or_envs.make_problem(
-        "or_envs/BeerGame-v0", instance="basic", action_mode="orders", player=0
-    )
-    instance, demand = or_envs.sample(alone, 2, 3)
-    levels = np.array(CASES["basic"]["levels"][::-1])
-
-    def base_stock(problem, data, state):
-        transit = state.pipeline.sum(axis=2) + state.orders.sum(axis=2) + state.backorders
-        owed = np.concatenate([state.backorders[:, 1:], np.zeros((state.num, 1))], axis=1)
-        return np.maximum(levels - (state.on_hand + transit - owed), 0).astype(np.int64)
-
-    def joint_rule(data, state):
-        return base_stock(joint, data, state)
-
-    def own_rule(data, state):
-        return base_stock(alone, data, state)[:, 3:]
-
-    a = simulate(joint, joint_rule, instance, demand)
-    b = simulate(alone, own_rule, instance, demand)
-    np.testing.assert_array_equal(a.rewards, b.rewards)
-    assert (b.state.on_hand == np.round(b.state.on_hand)).all()
 
 
 def test_newsvendor_data():
