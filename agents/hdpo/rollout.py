@@ -49,7 +49,10 @@ def compiled_cost(problem: InventoryNetwork, policy: NetworkPolicy, num_periods:
             total = total + decision + outcome
         return state, total
 
-    compiled = torch.compile(chunk, dynamic=False)
+    # Every agent in a process compiles its own: they must not use up one another's limit.
+    compiled = torch.compile(  # type: ignore[call-overload]
+        chunk, dynamic=False, isolate_recompiles=True
+    )
 
     def cost(instance: Any, exogenous: Demand) -> torch.Tensor:
         state = problem.initial(instance)
