@@ -37,6 +37,10 @@ TABLE: dict[str, str] = {
     "or_envs/BeerGame-v0": "or_envs.inventory.beer_game:BeerGame",
     "or_envs/Newsvendor-v0": "or_envs.inventory.newsvendor:Newsvendor",
     "or_envs/TSP-v0": "or_envs.routing.tsp:TSP",
+    "or_envs/ATSP-v0": "or_envs.routing.atsp:ATSP",
+    "or_envs/CVRP-v0": "or_envs.routing.cvrp:CVRP",
+    "or_envs/Orienteering-v0": "or_envs.routing.orienteering:Orienteering",
+    "or_envs/Knapsack-v0": "or_envs.knapsack.problem:Knapsack",
 }
 
 

@@ -15,6 +15,28 @@ CASES = [
     ("or_envs/TSP-v0", {}),
     ("or_envs/TSP-v0", {"num_cities": 2}),
     ("or_envs/TSP-v0", {"num_cities": 9}),
+    ("or_envs/TSP-v0", {"num_cities": 8, "mode": "direct"}),
+    ("or_envs/TSP-v0", {"num_cities": 20, "instance": "kool"}),
+    ("or_envs/TSP-v0", {"num_cities": 12, "instance": "clustered"}),
+    *(
+        (f"or_envs/{id}-v0", {size: number, "mode": mode})
+        for id, size, number in (
+            ("ATSP", "num_cities", 7),
+            ("CVRP", "num_customers", 9),
+            ("Orienteering", "num_customers", 12),
+            ("Knapsack", "num_items", 20),
+        )
+        for mode in ("bq", "direct")
+    ),
+    ("or_envs/CVRP-v0", {"num_customers": 20, "instance": "kool"}),
+    ("or_envs/CVRP-v0", {"num_customers": 1, "capacity": 9}),
+    ("or_envs/Orienteering-v0", {"num_customers": 9, "prizes": "uniform", "instance": "clustered"}),
+    ("or_envs/Orienteering-v0", {"num_customers": 1, "prizes": "constant", "budget": 0.5}),
+    *(
+        ("or_envs/Knapsack-v0", {"num_items": 12, "family": family})
+        for family in ("integers", "strongly_correlated", "subset_sum")
+    ),
+    ("or_envs/Knapsack-v0", {"num_items": 1}),
     *(
         ("or_envs/LotSizing-v0", kwargs)
         for kwargs in (

@@ -107,6 +107,8 @@ def simulate(
             action = decide(instance, state)  # type: ignore[operator]
         elif step < given.shape[1]:
             action = given[:, step, ...]
+        elif not xp.any(running):
+            break
         else:
             raise ValueError(f"actions: {given.shape[1]} steps given, but episodes go on")
         if checker is not None:

@@ -1,4 +1,4 @@
-"""Euclidean travelling salesman problem (TSP), in the tail form of BQ-NCO."""
+"""Travelling salesman problem (TSP) in the plane."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from or_envs.core.arrays import Array, Arrays, gather
-from or_envs.core.problem import Problem
-from or_envs.core.random import Generators, uniform
+from or_envs.core.options import force
+from or_envs.core.random import Generators
+from or_envs.routing import generators, metric
+from or_envs.routing.modes import Mode
+from or_envs.routing.tour import Tour, TourState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,37 +26,34 @@ class TSPInstance(Arrays):
     ----------
     coordinates
         (B, N, 2), units of length.
+    distances
+        (B, N, N), units of length, where they are not Euclidean (the rules of TSPLIB round them);
+        else (B, 0, 0).
     """
 
     coordinates: Array
+    distances: Array
+
+    @classmethod
+    def euclidean(cls, coordinates: Array) -> TSPInstance:
+        """Return the instance of cities (B, N, 2) with Euclidean distances."""
+        xp = array_namespace(coordinates)
+        shape, device = (coordinates.shape[0], 0, 0), coordinates.device
+        return cls(coordinates, xp.zeros(shape, dtype=coordinates.dtype, device=device))
 
 
-@dataclasses.dataclass(frozen=True)
-class TSPState(Arrays):
-    """What is left to do: a path from ``current`` through ``remaining`` to city 0.
-
-    Attributes
-    ----------
-    current
-        City where the salesman is, integers (B,).
-    remaining
-        Cities still to visit, bool (B, N).
-    """
-
-    current: Array
-    remaining: Array
-
-
-class TSP(Problem[TSPInstance, TSPState, Arrays]):
+class TSP(Tour[TSPInstance]):
     """Visit every city once and return, on a shortest tour.
 
-    The state is the tail sub-problem (arXiv 2301.03313): the origin, the destination and the
-    remaining cities. How the origin was reached is forgotten.
-
     - Action: Discrete(N), the next city; only remaining cities are allowed. N - 1 steps.
-    - Observation: Dict of float32 "coordinates" (N, 2), zero where the city is done, "remaining"
-      (N,), 1 for cities still to visit, "origin" (2,) and "destination" (2,). Coordinates are
-      shifted and scaled to the unit square by the instance's larger extent.
+    - Observation, mode "bq" (arXiv 2301.03313): the tail sub-problem only; how its origin was
+      reached is forgotten. Dict of float32 "coordinates" (N, 2), zero where the city is done,
+      "remaining" (N,), 1 for cities still to visit, "origin" (2,) and "destination" (2,).
+    - Observation, mode "direct": the instance and the partial tour. "coordinates" (N, 2) of all
+      cities, "remaining", "origin", "destination", and "visits" (N,), when a city was visited, as a
+      share of N (0: not yet).
+    - Coordinates in observations are shifted and scaled to the unit square by the instance's larger
+      extent, unless they are in it.
     - Reward: minus the distance travelled; the last step includes the way back. Units of length.
     - End: terminated when every city is visited.
     - ``reset(options=...)``: "coordinates" (N, 2), or (B, N, 2) for a batch.
@@ -63,146 +63,87 @@ class TSP(Problem[TSPInstance, TSPState, Arrays]):
     Parameters
     ----------
     num_cities
-        N >= 2; cities are uniform in the unit square.
+        N >= 2. Of a file it is read.
+    instance
+        "uniform": cities uniform in the unit square. "clustered": around 3 to 8 centres, normal
+        with deviation 0.07, in the unit square. "kool": the test set of arXiv 1803.08475; the
+        environment with seed s has its row s mod 10,000. Any other value is the path of a TSPLIB
+        file of type TSP, with its own rule of distances.
+    mode
+        "bq" or "direct".
 
     Raises
     ------
     ValueError
-        If ``num_cities`` is not an integer >= 2.
+        If an argument is outside its range, or the file is malformed (field and line are named).
     """
 
     option_keys: ClassVar[tuple[str, ...]] = ("coordinates",)
     drawing: ClassVar[str | None] = "or_envs.routing.rendering:draw"
 
-    def __init__(self, num_cities: int = 50) -> None:
-        if not isinstance(num_cities, int) or num_cities < 2:
-            raise ValueError(f"num_cities: expected an integer >= 2, got {num_cities!r}")
-        self.num_cities = num_cities
-        self.max_steps = num_cities - 1
-        self.action_space = gym.spaces.Discrete(num_cities)
+    def __init__(self, num_cities: int = 50, instance: str = "uniform", mode: Mode = "bq") -> None:
+        self._given: TSPInstance | None = None
+        if instance not in generators.PLANES:
+            from or_envs.routing.tsplib import read_tsp
+
+            self._given = read_tsp(instance, f"one of {', '.join(generators.PLANES)}")
+            num_cities = self._given.coordinates.shape[1]
+        self._spaces(num_cities, mode)
+        self.instance_name = instance
 
         def unit(*shape: int) -> gym.spaces.Box:
             return gym.spaces.Box(0.0, 1.0, shape, np.float32)
 
-        self.observation_space = gym.spaces.Dict(
-            {
-                "coordinates": unit(num_cities, 2),
-                "remaining": unit(num_cities),
-                "origin": unit(2),
-                "destination": unit(2),
-            }
-        )
-
-    # ---- data -------------------------------------------------------------------------------
+        spaces = {
+            "coordinates": unit(num_cities, 2),
+            "remaining": unit(num_cities),
+            "origin": unit(2),
+            "destination": unit(2),
+        }
+        if mode == "direct":
+            spaces["visits"] = unit(num_cities)
+        self.observation_space = gym.spaces.Dict(spaces)
 
     def sample_instances(self, rngs: Generators) -> TSPInstance:
-        """Draw cities uniformly in the unit square."""
-        return TSPInstance(uniform(rngs, (self.num_cities, 2)))
+        """Draw cities; see the class."""
+        if self._given is not None:
+            return self._given.repeat(len(rngs))
+        if self.instance_name == "kool":
+            rows = generators.kool_rows(rngs)
+            return TSPInstance.euclidean(generators.kool_tsp(self.num_cities)[rows])
+        draw = generators.PLANES[self.instance_name]
+        return TSPInstance.euclidean(draw(rngs, self.num_cities))
 
     def apply_options(
         self, instance: TSPInstance, exogenous: Arrays | None, options: Mapping[str, Any]
     ) -> tuple[TSPInstance, Arrays | None]:
-        """Force "coordinates"."""
+        """Force "coordinates"; distances are Euclidean then."""
         if "coordinates" in options:
-            value = np.asarray(options["coordinates"], dtype=np.float64)
-            shape = instance.coordinates.shape
-            if value.shape not in (shape, shape[1:]):
-                raise ValueError(
-                    f"options: 'coordinates' must have shape {shape[1:]} or {shape},"
-                    f" got {value.shape}"
-                )
-            if not np.isfinite(value).all():
-                raise ValueError("options: 'coordinates' must be finite numbers")
-            instance = TSPInstance(np.broadcast_to(value, shape).copy())
+            instance = TSPInstance.euclidean(force(instance, options).coordinates)
         return instance, exogenous
 
-    # ---- dynamics ---------------------------------------------------------------------------
-
-    def initial(self, instance: TSPInstance) -> TSPState:
-        """Stand in city 0 with every other city to visit."""
+    def observation(self, instance: TSPInstance, state: TourState) -> dict[str, Array]:
+        """Show the tail, or everything; see the class."""
         coordinates = instance.coordinates
         xp = array_namespace(coordinates)
-        num, cities = coordinates.shape[:2]
-        current = xp.zeros(num, dtype=xp.int64, device=coordinates.device)
-        later = xp.arange(cities, device=coordinates.device) > 0
-        return TSPState(current, xp.asarray(xp.broadcast_to(later, (num, cities)), copy=True))
-
-    def post_decision(
-        self, instance: TSPInstance, state: TSPState, action: Array
-    ) -> tuple[TSPState, Array]:
-        """Travel to the city ``action``, and home from the last one."""
-        coordinates = instance.coordinates
-        xp = array_namespace(coordinates)
-        cities = xp.arange(coordinates.shape[1], dtype=action.dtype, device=action.device)
-        remaining = state.remaining & (cities[None, :] != action[:, None])
-        there = gather(xp, coordinates, action)
-        length = _distance(xp, gather(xp, coordinates, state.current), there)
-        home = _distance(xp, there, coordinates[:, 0, :])
-        home = xp.where(xp.any(remaining, axis=1), xp.zeros_like(home), home)
-        return TSPState(action, remaining), -(length + home)
-
-    def transition(
-        self, instance: TSPInstance, post_state: TSPState, exogenous: Arrays | None
-    ) -> tuple[TSPState, Array, Array]:
-        """Nothing random happens; the task ends when no city remains."""
-        coordinates = instance.coordinates
-        xp = array_namespace(coordinates)
-        nothing = xp.zeros(
-            post_state.current.shape[0], dtype=coordinates.dtype, device=coordinates.device
-        )
-        return post_state, nothing, ~xp.any(post_state.remaining, axis=1)
-
-    # ---- what the agent sees ----------------------------------------------------------------
-
-    def observation(self, instance: TSPInstance, state: TSPState) -> dict[str, Array]:
-        """Show the tail only; see the class."""
-        coordinates = instance.coordinates
-        xp = array_namespace(coordinates)
-        low = xp.min(coordinates, axis=1, keepdims=True)
-        extent = xp.max(xp.max(coordinates, axis=1) - low[:, 0, :], axis=1)
-        inside = xp.all(xp.all((coordinates >= 0) & (coordinates <= 1), axis=2), axis=1)
-        one = xp.ones_like(extent)
-        low = xp.where(inside[:, None, None], xp.zeros_like(low), low)
-        scale = xp.where(inside | (extent <= 0), one, extent)
-        unit = (coordinates - low) / scale[:, None, None]
+        low, size = metric.unit_frame(xp, coordinates)
+        unit = (coordinates - low) / size[:, None, None]
         remaining = xp.astype(state.remaining, coordinates.dtype)
-        return {
+        seen = {
             "coordinates": unit * remaining[:, :, None],
             "remaining": remaining,
             "origin": gather(xp, unit, state.current),
             "destination": xp.asarray(unit[:, 0, :], copy=True),
         }
-
-    def action_mask(self, instance: TSPInstance, state: TSPState) -> Array:
-        """Remaining cities, (B, N)."""
-        return state.remaining
-
-    def worst_completion(self, instance: TSPInstance, state: TSPState) -> Array:
-        """Diagonal of the bounding box times the ways still to go."""
-        coordinates = instance.coordinates
-        xp = array_namespace(coordinates)
-        extent = xp.max(coordinates, axis=1) - xp.min(coordinates, axis=1)
-        diagonal = xp.sqrt(xp.sum(extent * extent, axis=1))
-        ways = xp.sum(xp.astype(state.remaining, coordinates.dtype), axis=1) + 1
-        return -diagonal * ways
-
-    def explain_invalid(self, action: np.ndarray) -> str:
-        """Name the rule and the city."""
-        return f"city {int(action)} is already visited (or is the start, city 0)"
+        if self.mode == "direct":
+            seen["coordinates"] = unit
+            seen["visits"] = xp.astype(state.visits, coordinates.dtype) / self.num_cities
+        return seen
 
     def compiled(self) -> TSP:
         """Return the twin with numba kernels; subclasses may change what these restate."""
-        if type(self) is not TSP:
+        if type(self) is not TSP or self.mode == "direct" or self._given is not None:
             return self
         from or_envs.routing.kernels import CompiledTSP
 
         return CompiledTSP(self)
-
-
-def _distance(xp: Any, a: Array, b: Array) -> Array:
-    """Euclidean distance; its gradient at distance 0 is 0, not NaN."""
-    difference = a - b
-    squared = xp.sum(difference * difference, axis=1)
-    apart = squared > 0
-    root = xp.sqrt(xp.where(apart, squared, xp.ones_like(squared)))
-    return xp.where(apart, root, xp.zeros_like(root))

@@ -14,12 +14,14 @@ from or_envs.routing.tsp import TSP, TSPInstance
 class OneGeneratorForAll(TSP):
     def sample_instances(self, rngs):
         draws = uniform(rngs[:1], (len(rngs), self.num_cities, 2))
-        return TSPInstance(draws[0])
+        return TSPInstance.euclidean(draws[0])
 
 
 class Unrepeatable(TSP):
     def sample_instances(self, rngs):
-        return TSPInstance(np.random.default_rng().random((len(rngs), self.num_cities, 2)))
+        return TSPInstance.euclidean(
+            np.random.default_rng().random((len(rngs), self.num_cities, 2))
+        )
 
 
 class WritesToItsState(LotSizing):

@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from or_envs import sample, simulate
-from or_envs.routing.tsp import TSP, TSPInstance, TSPState
+from or_envs.routing.tour import TourState
+from or_envs.routing.tsp import TSP, TSPInstance
 
 
 def length(cities, tour):
     cities = np.asarray(cities, dtype=float)
     problem = TSP(len(cities))
-    return -simulate(problem, np.array([tour]), TSPInstance(cities[None])).total_reward[0]
+    return -simulate(problem, np.array([tour]), TSPInstance.euclidean(cities[None])).total_reward[0]
 
 
 def test_hand_cases():
@@ -54,7 +55,7 @@ def test_coordinates_option_errors():
 
 def test_observation_is_scaled_by_the_larger_extent():
     problem = TSP(3)
-    instance = TSPInstance(np.array([[(100.0, 50.0), (300.0, 50.0), (200.0, 150.0)]]))
+    instance = TSPInstance.euclidean(np.array([[(100.0, 50.0), (300.0, 50.0), (200.0, 150.0)]]))
     for variant in (problem, problem.compiled()):
         seen = variant.observation(instance, problem.initial(instance))
         np.testing.assert_allclose(seen["coordinates"][0], [(0, 0), (1, 0), (0.5, 0.5)])
@@ -87,7 +88,7 @@ def test_bellman_equation_by_brute_force():
         if key not in known:
             options = []
             for city in np.flatnonzero(remaining):
-                state = TSPState(np.array([current]), remaining[None])
+                state = TourState(np.array([current]), remaining[None], np.zeros((1, 0)))
                 post, reward = problem.post_decision(instance, state, np.array([city]))
                 options.append(-reward[0] + value(int(city), post.remaining[0]))
             known[key] = min(options)

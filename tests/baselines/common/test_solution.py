@@ -10,7 +10,7 @@ from baselines.routing.rules import NearestNeighbour
 from or_envs.core import sample, simulate
 from or_envs.routing.tsp import TSP, TSPInstance
 
-SQUARE = TSPInstance(np.array([[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]]))
+SQUARE = TSPInstance.euclidean(np.array([[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]]))
 
 
 def solution(objective: float, actions: tuple[int, ...] | None = (1, 2, 3)) -> Solution:

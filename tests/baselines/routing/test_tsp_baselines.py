@@ -16,7 +16,7 @@ LINE = [0.5, 0.45, 0.56, 0.35, 0.7, 0.1, 1.0]
 
 
 def cities(coordinates) -> TSPInstance:
-    return TSPInstance(np.array(coordinates, dtype=float)[None])
+    return TSPInstance.euclidean(np.array(coordinates, dtype=float)[None])
 
 
 def polygon(corners: int) -> TSPInstance:

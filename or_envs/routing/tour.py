@@ -1,0 +1,105 @@
+"""What TSP and asymmetric TSP share: a tour through all cities from city 0."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, TypeVar
+
+import gymnasium as gym
+from array_api_compat import array_namespace
+
+from or_envs.core.arrays import Array, Arrays
+from or_envs.core.problem import Problem
+from or_envs.routing import metric
+from or_envs.routing.modes import Mode, check_mode, record_visit
+
+InstanceT = TypeVar("InstanceT", bound=Arrays)
+
+
+@dataclasses.dataclass(frozen=True)
+class TourState(Arrays):
+    """What is left to do: a path from ``current`` through ``remaining`` to city 0.
+
+    Attributes
+    ----------
+    current
+        City where the salesman is, integers (B,).
+    remaining
+        Cities still to visit, bool (B, N).
+    visits
+        In direct mode, the step in which each city was visited, 0 if not yet, integers (B, N);
+        else (B, 0).
+    """
+
+    current: Array
+    remaining: Array
+    visits: Array
+
+
+class Tour(Problem[InstanceT, TourState, Arrays]):
+    """Base of the tour problems; see :class:`or_envs.routing.tsp.TSP`."""
+
+    num_cities: int
+    mode: Mode
+
+    def _spaces(self, num_cities: int, mode: Mode) -> None:
+        if not isinstance(num_cities, int) or num_cities < 2:
+            raise ValueError(f"num_cities: expected an integer >= 2, got {num_cities!r}")
+        check_mode(mode)
+        self.num_cities = num_cities
+        self.mode = mode
+        self.max_steps = num_cities - 1
+        self.action_space = gym.spaces.Discrete(num_cities)
+
+    # ---- dynamics ---------------------------------------------------------------------------
+
+    def initial(self, instance: InstanceT) -> TourState:
+        """Stand in city 0 with every other city to visit."""
+        floating = instance.leaves()[0]
+        xp = array_namespace(floating)
+        num, cities, device = instance.num, self.num_cities, floating.device
+        later = xp.broadcast_to(xp.arange(cities, device=device) > 0, (num, cities))
+        columns = cities if self.mode == "direct" else 0
+        return TourState(
+            xp.zeros(num, dtype=xp.int64, device=device),
+            xp.asarray(later, copy=True),
+            xp.zeros((num, columns), dtype=xp.int64, device=device),
+        )
+
+    def post_decision(
+        self, instance: InstanceT, state: TourState, action: Array
+    ) -> tuple[TourState, Array]:
+        """Travel to the city ``action``, and home from the last one."""
+        xp = array_namespace(state.remaining)
+        cities = xp.arange(self.num_cities, dtype=action.dtype, device=action.device)
+        chosen = cities[None, :] == action[:, None]
+        remaining = state.remaining & ~chosen
+        length = metric.leg(xp, instance, state.current, action)
+        home = metric.leg(xp, instance, action, xp.zeros_like(action))
+        home = xp.where(xp.any(remaining, axis=1), xp.zeros_like(home), home)
+        visits = record_visit(xp, state.visits, chosen)
+        return TourState(action, remaining, visits), -(length + home)
+
+    def transition(
+        self, instance: InstanceT, post_state: TourState, exogenous: Arrays | None
+    ) -> tuple[TourState, Array, Array]:
+        """Nothing random happens; the task ends when no city remains."""
+        floating = instance.leaves()[0]
+        xp = array_namespace(floating)
+        nothing = xp.zeros(post_state.num, dtype=floating.dtype, device=floating.device)
+        return post_state, nothing, ~xp.any(post_state.remaining, axis=1)
+
+    def action_mask(self, instance: InstanceT, state: TourState) -> Array:
+        """Remaining cities, (B, N)."""
+        return state.remaining
+
+    def worst_completion(self, instance: InstanceT, state: TourState) -> Array:
+        """No leg is longer than the longest, for every way still to go."""
+        xp = array_namespace(state.remaining)
+        longest = metric.longest_leg(xp, instance)
+        ways = xp.sum(xp.astype(state.remaining, longest.dtype), axis=1) + 1
+        return -longest * ways
+
+    def explain_invalid(self, action: Any) -> str:
+        """Name the rule and the city."""
+        return f"city {int(action)} is already visited (or is the start, city 0)"
