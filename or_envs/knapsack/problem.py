@@ -15,7 +15,7 @@ from or_envs.core.options import force, require
 from or_envs.core.problem import Problem
 from or_envs.core.random import Generators
 from or_envs.knapsack.generators import FAMILIES, draw
-from or_envs.routing.modes import Mode, check_mode, record_visit
+from or_envs.routing.modes import Mode, check_mode, record_visit, unit_spaces
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,18 +123,14 @@ class Knapsack(Problem[KnapsackInstance, KnapsackState, Arrays]):
         self.max_steps = num_items + 1 if direct else num_items
         self.action_space = gym.spaces.Discrete(num_items + 1)
 
-        def unit(*shape: int) -> gym.spaces.Box:
-            return gym.spaces.Box(0.0, 1.0, shape, np.float32)
-
-        spaces = {
-            "value": unit(num_items),
-            "weight": unit(num_items),
-            "remaining": unit(num_items),
-            "left": unit(1),
-        }
-        if direct:
-            spaces["visits"] = unit(num_items)
-        self.observation_space = gym.spaces.Dict(spaces)
+        self.observation_space = unit_spaces(
+            mode,
+            num_items,
+            value=(num_items,),
+            weight=(num_items,),
+            remaining=(num_items,),
+            left=(1,),
+        )
 
     # ---- data -------------------------------------------------------------------------------
 

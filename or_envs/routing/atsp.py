@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import gymnasium as gym
 import numpy as np
 from array_api_compat import array_namespace
 
@@ -14,7 +13,7 @@ from or_envs.core.arrays import Array, Arrays, gather
 from or_envs.core.options import force
 from or_envs.core.random import Generators
 from or_envs.routing import generators
-from or_envs.routing.modes import Mode
+from or_envs.routing.modes import Mode, unit_spaces
 from or_envs.routing.tour import Tour, TourState
 
 
@@ -74,18 +73,14 @@ class ATSP(Tour[ATSPInstance]):
             num_cities = self._given.distances.shape[1]
         self._spaces(num_cities, mode)
 
-        def unit(*shape: int) -> gym.spaces.Box:
-            return gym.spaces.Box(0.0, 1.0, shape, np.float32)
-
-        spaces = {
-            "distances": unit(num_cities, num_cities),
-            "from_origin": unit(num_cities),
-            "to_destination": unit(num_cities),
-            "remaining": unit(num_cities),
-        }
-        if mode == "direct":
-            spaces["visits"] = unit(num_cities)
-        self.observation_space = gym.spaces.Dict(spaces)
+        self.observation_space = unit_spaces(
+            mode,
+            num_cities,
+            distances=(num_cities, num_cities),
+            from_origin=(num_cities,),
+            to_destination=(num_cities,),
+            remaining=(num_cities,),
+        )
 
     def sample_instances(self, rngs: Generators) -> ATSPInstance:
         """Draw matrices; see the class."""

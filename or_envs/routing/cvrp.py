@@ -15,7 +15,7 @@ from or_envs.core.options import force, require
 from or_envs.core.problem import Problem
 from or_envs.core.random import Generators
 from or_envs.routing import generators, metric
-from or_envs.routing.modes import Mode, check_mode, record_visit
+from or_envs.routing.modes import Mode, check_mode, record_visit, unit_spaces
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,20 +149,16 @@ class CVRP(Problem[CVRPInstance, CVRPState, Arrays]):
         self.max_steps = 2 * num_customers if direct else num_customers
         self.action_space = gym.spaces.Discrete(num_customers + 1 if direct else 2 * num_customers)
 
-        def unit(*shape: int) -> gym.spaces.Box:
-            return gym.spaces.Box(0.0, 1.0, shape, np.float32)
-
-        spaces = {
-            "coordinates": unit(num_customers, 2),
-            "demand": unit(num_customers),
-            "remaining": unit(num_customers),
-            "origin": unit(2),
-            "depot": unit(2),
-            "load": unit(1),
-        }
-        if direct:
-            spaces["visits"] = unit(num_customers)
-        self.observation_space = gym.spaces.Dict(spaces)
+        self.observation_space = unit_spaces(
+            mode,
+            num_customers,
+            coordinates=(num_customers, 2),
+            demand=(num_customers,),
+            remaining=(num_customers,),
+            origin=(2,),
+            depot=(2,),
+            load=(1,),
+        )
 
     # ---- data -------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -21,7 +21,7 @@ BUDGET = {1: 2.0, 20: 2.0, 50: 3.0, 100: 4.0}
 _DEVIATION = 0.07
 
 
-def at_most(table: dict[int, float], size: int) -> float:
+def at_most(table: Mapping[int, float], size: int) -> float:
     """Value of the largest key of ``table`` that is not above ``size``."""
     return table[max(key for key in table if key <= size)]
 

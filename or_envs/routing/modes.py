@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import gymnasium as gym
+import numpy as np
+
 from or_envs.core.arrays import Array
 
 #: "bq": states and observations hold the tail sub-problem only (bisimulation quotienting,
@@ -33,3 +36,12 @@ def record_visit(xp: Any, visits: Array, chosen: Array) -> Array:
         return visits
     step = xp.max(visits, axis=1, keepdims=True) + 1
     return xp.where(chosen, step, visits)
+
+
+def unit_spaces(mode: Mode, num_nodes: int, **shapes: tuple[int, ...]) -> gym.spaces.Dict:
+    """Observation space of float32 arrays in [0, 1], with "visits" (N,) in mode "direct"."""
+    if mode == "direct":
+        shapes["visits"] = (num_nodes,)
+    return gym.spaces.Dict(
+        {name: gym.spaces.Box(0.0, 1.0, shape, np.float32) for name, shape in shapes.items()}
+    )

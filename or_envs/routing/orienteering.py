@@ -15,7 +15,7 @@ from or_envs.core.options import force, require
 from or_envs.core.problem import Problem
 from or_envs.core.random import Generators
 from or_envs.routing import generators, metric
-from or_envs.routing.modes import Mode, check_mode, record_visit
+from or_envs.routing.modes import Mode, check_mode, record_visit, unit_spaces
 
 Prizes = Literal["distance", "uniform", "constant"]
 
@@ -160,20 +160,16 @@ class Orienteering(Problem[OrienteeringInstance, OrienteeringState, Arrays]):
         self.max_steps = num_customers + 1 if direct else num_customers
         self.action_space = gym.spaces.Discrete(num_customers + 1)
 
-        def unit(*shape: int) -> gym.spaces.Box:
-            return gym.spaces.Box(0.0, 1.0, shape, np.float32)
-
-        spaces = {
-            "coordinates": unit(num_customers, 2),
-            "prize": unit(num_customers),
-            "remaining": unit(num_customers),
-            "origin": unit(2),
-            "depot": unit(2),
-            "left": gym.spaces.Box(0.0, 10.0, (1,), np.float32),
-        }
-        if direct:
-            spaces["visits"] = unit(num_customers)
-        self.observation_space = gym.spaces.Dict(spaces)
+        self.observation_space = unit_spaces(
+            mode,
+            num_customers,
+            coordinates=(num_customers, 2),
+            prize=(num_customers,),
+            remaining=(num_customers,),
+            origin=(2,),
+            depot=(2,),
+        )
+        self.observation_space["left"] = gym.spaces.Box(0.0, 10.0, (1,), np.float32)
 
     # ---- data -------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -34,9 +35,10 @@ def draw_routes(figure: Figure, episode: Episode) -> None:
     """Fill an empty figure with customers, sized by demand, and the routes so far."""
     instance = episode.instance
     nodes, state = instance.coordinates[0], episode.state
+    problem: Any = episode.problem
     path = [0]
     for action in episode.actions:
-        if episode.problem.mode == "direct":
+        if problem.mode == "direct":
             path.append(int(action))
         else:
             path += [0] * (int(action) % 2) + [int(action) // 2 + 1]
@@ -68,7 +70,8 @@ def draw_route(figure: Figure, episode: Episode) -> None:
     instance = episode.instance
     nodes, state = instance.coordinates[0], episode.state
     legs = [int(action) for action in episode.actions]
-    mask = episode.problem.action_mask(instance, state)[0]
+    problem: Any = episode.problem
+    mask = problem.action_mask(instance, state)[0]
     finished = bool(state.over[0]) or not mask[1:].any()
     axes = figure.add_subplot()
     _line(axes, nodes, [0, *legs, *([0] if finished else [])], "tab:blue")
@@ -131,7 +134,7 @@ def draw_asymmetric(figure: Figure, episode: Episode) -> None:
     finished = not episode.state.remaining[0].any()
     path = nodes[[0, *legs, *([0] if finished else [])]]
     axes = figure.add_subplot()
-    for start, end in zip(path[:-1], path[1:], strict=True):
+    for start, end in itertools.pairwise(path):
         arrow = {"arrowstyle": "->", "color": "tab:blue", "shrinkA": 4, "shrinkB": 4}
         axes.annotate("", xy=end, xytext=start, arrowprops=arrow)
     _nodes(axes, nodes, episode, finished, "start")

@@ -6,15 +6,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import gymnasium as gym
-import numpy as np
 from array_api_compat import array_namespace
 
 from or_envs.core.arrays import Array, Arrays, gather
 from or_envs.core.options import force
 from or_envs.core.random import Generators
 from or_envs.routing import generators, metric
-from or_envs.routing.modes import Mode
+from or_envs.routing.modes import Mode, unit_spaces
 from or_envs.routing.tour import Tour, TourState
 
 
@@ -91,18 +89,14 @@ class TSP(Tour[TSPInstance]):
         self._spaces(num_cities, mode)
         self.instance_name = instance
 
-        def unit(*shape: int) -> gym.spaces.Box:
-            return gym.spaces.Box(0.0, 1.0, shape, np.float32)
-
-        spaces = {
-            "coordinates": unit(num_cities, 2),
-            "remaining": unit(num_cities),
-            "origin": unit(2),
-            "destination": unit(2),
-        }
-        if mode == "direct":
-            spaces["visits"] = unit(num_cities)
-        self.observation_space = gym.spaces.Dict(spaces)
+        self.observation_space = unit_spaces(
+            mode,
+            num_cities,
+            coordinates=(num_cities, 2),
+            remaining=(num_cities,),
+            origin=(2,),
+            destination=(2,),
+        )
 
     def sample_instances(self, rngs: Generators) -> TSPInstance:
         """Draw cities; see the class."""
