@@ -8,6 +8,7 @@ from typing import Any
 #: name -> class of the algorithm. An agent is added by one line here.
 TABLE: dict[str, str] = {
     "adp": "agents.adp.adp:ADP",
+    "bq_nco": "agents.bq_nco.bq_nco:BQNCO",
     "hdpo": "agents.hdpo.hdpo:HDPO",
     "ppo": "agents.ppo.ppo:PPO",
     "ppo_mask": "agents.ppo.ppo:MaskablePPO",

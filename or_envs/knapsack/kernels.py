@@ -107,12 +107,11 @@ def _seen(value, weight, remaining, left):
     there = np.zeros((rows, items), np.float32)
     share = np.empty((rows, 1), np.float32)
     for b in range(rows):
-        total, dearest, heaviest = 0.0, value[b, 0], weight[b, 0]
+        dearest, heaviest = value[b, 0], weight[b, 0]
         for k in range(items):
-            total += weight[b, k]
             dearest = max(dearest, value[b, k])
             heaviest = max(heaviest, weight[b, k])
-        share[b, 0] = min(left[b] / total, 1.0)
+        share[b, 0] = min(left[b] / (items * heaviest), 1.0)
         for k in range(items):
             if remaining[b, k]:
                 there[b, k] = 1.0

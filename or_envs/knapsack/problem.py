@@ -67,7 +67,8 @@ class Knapsack(Problem[KnapsackInstance, KnapsackState, Arrays]):
       "direct", in mode "bq" (arXiv 2301.03313) only where nothing fits.
     - Observation, mode "bq": the tail sub-problem only. Dict of float32 "value" (N,) and "weight"
       (N,) as shares of the instance's largest, both zero where items are packed or too heavy,
-      "remaining" (N,), and "left" (1,), the capacity left as a share of the total weight.
+      "remaining" (N,), and "left" (1,), the capacity left in units of N times the largest weight,
+      at most 1.
     - Observation, mode "direct": "value" and "weight" of all items, "remaining", "left", and
       "visits" (N,), when an item was packed as a share of N (0: not yet).
     - Reward: the item's value, in its own units.
@@ -199,8 +200,9 @@ class Knapsack(Problem[KnapsackInstance, KnapsackState, Arrays]):
         xp = array_namespace(instance.weight)
         remaining = xp.astype(state.remaining, instance.weight.dtype)
         value = instance.value / xp.max(instance.value, axis=1, keepdims=True)
-        weight = instance.weight / xp.max(instance.weight, axis=1, keepdims=True)
-        share = state.left / xp.sum(instance.weight, axis=1)
+        heaviest = xp.max(instance.weight, axis=1)
+        weight = instance.weight / heaviest[:, None]
+        share = state.left / (self.num_items * heaviest)
         seen = {
             "value": value * remaining,
             "weight": weight * remaining,

@@ -220,13 +220,6 @@ class Orienteering(Problem[OrienteeringInstance, OrienteeringState, Arrays]):
         over = xp.zeros(num, dtype=xp.bool, device=device)
         return OrienteeringState(current, remaining, left, visits, over)
 
-    def _within(
-        self, xp: Any, instance: OrienteeringInstance, current: Array, left: Array
-    ) -> Array:
-        """Whether the way to each node and home is within the length left, bool (B, N + 1)."""
-        way = metric.legs_from(xp, instance, current) + metric.legs_to_start(xp, instance)
-        return way <= left[:, None] + TOLERANCE
-
     def _reachable(
         self,
         xp: Any,
@@ -238,7 +231,7 @@ class Orienteering(Problem[OrienteeringInstance, OrienteeringState, Arrays]):
         """Remaining customers; in the plane, where detours are longer, without those too far."""
         if self.mode == "direct" or instance.distances.shape[1]:
             return remaining
-        return remaining & self._within(xp, instance, current, left)
+        return remaining & within(xp, instance, current, left)
 
     def post_decision(
         self, instance: OrienteeringInstance, state: OrienteeringState, action: Array
@@ -268,7 +261,7 @@ class Orienteering(Problem[OrienteeringInstance, OrienteeringState, Arrays]):
 
     def _allowed(self, xp: Any, instance: OrienteeringInstance, state: OrienteeringState) -> Array:
         """Customers that may be next, bool (B, N + 1)."""
-        return state.remaining & self._within(xp, instance, state.current, state.left)
+        return state.remaining & within(xp, instance, state.current, state.left)
 
     # ---- what the agent sees ----------------------------------------------------------------
 
@@ -317,3 +310,9 @@ class Orienteering(Problem[OrienteeringInstance, OrienteeringState, Arrays]):
         if int(action) == 0:
             return "going home is allowed only where no customer is within reach (mode 'bq')"
         return f"customer {int(action)} is visited already, or too far"
+
+
+def within(xp: Any, instance: OrienteeringInstance, current: Array, left: Array) -> Array:
+    """Whether the way to each node and home is within the length left, bool (B, N + 1)."""
+    way = metric.legs_from(xp, instance, current) + metric.legs_to_start(xp, instance)
+    return way <= left[:, None] + TOLERANCE

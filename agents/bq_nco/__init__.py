@@ -1,0 +1,1 @@
+"""BQ-NCO: construction policies that imitate solutions, on tail sub-problems."""

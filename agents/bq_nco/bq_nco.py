@@ -1,0 +1,329 @@
+"""Bisimulation-quotiented neural combinatorial optimisation (BQ-NCO, arXiv 2301.03313)."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
+from stable_baselines3.common.utils import FloatSchedule, update_learning_rate
+
+from agents.bq_nco.labels import Labels
+from agents.bq_nco.policy import BQPolicy
+from agents.bq_nco.search import Construction, construct, reconstruct
+from agents.bq_nco.subproblems import SUBPROBLEMS, Draw, Subproblems
+from agents.bq_nco.tails import view_of
+from agents.common.safe_files import SafeFiles
+from or_envs.core.problem import AnyProblem
+from or_envs.core.simulation import sample
+
+#: Seed of the development instances, far from those of training and evaluation.
+_DEVELOPMENT = 6_000_000_000
+
+
+class BQNCO(SafeFiles, BaseAlgorithm):
+    """Imitate good solutions on random tail sub-problems.
+
+    A construction step depends on the tail of the problem only, and the tail is again such a
+    problem: so every part of a solution teaches. One update draws sub-problems of one random size
+    out of the labels, and descends the cross-entropy of the step that the solution takes next.
+
+    The weights with the best greedy solutions of the development instances are those that learning
+    ends with.
+
+    Parameters
+    ----------
+    policy
+        "BQPolicy"; see :class:`agents.bq_nco.policy.BQPolicy` for ``policy_kwargs``.
+    env
+        An environment of TSP, ATSP, CVRP, Orienteering or Knapsack in mode "bq". Only its problem
+        is used: development instances are drawn from it.
+    labels
+        File of solved instances (:class:`agents.bq_nco.labels.Labels`; ``python -m
+        benchmarks.labels`` makes them with any solver). Their size may differ from the
+        environment's.
+    learning_rate
+        Of Adam, after a linear warm-up; falls to 0 along a cosine.
+    warm_up
+        Updates of the warm-up.
+    tokens
+        Tokens of an update: sub-problems times their size.
+    max_grad_norm
+        The gradient's norm is clipped to this.
+    improve_every
+        Updates between improvements of the labels by the policy itself (TSP): random
+        re-construction replaces segments that it can shorten. 0: labels stay. With labels from a
+        simple heuristic the agent needs no solver.
+    improve_iterations
+        Iterations of :func:`agents.bq_nco.search.reconstruct` per improvement.
+    dev_instances
+        Development instances.
+    dev_every
+        Updates between evaluations on them.
+    stats_window_size, tensorboard_log, policy_kwargs, verbose, seed, device
+        As in Stable-Baselines3.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range, the environment is none of these, or the labels are of
+        another problem.
+    """
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"BQPolicy": BQPolicy}
+    policy: BQPolicy  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        policy: str | type[BQPolicy],
+        env: GymEnv | str | None,
+        labels: str = "",
+        learning_rate: float = 1e-3,
+        warm_up: int = 200,
+        tokens: int = 5000,
+        max_grad_norm: float = 1.0,
+        improve_every: int = 0,
+        improve_iterations: int = 2,
+        dev_instances: int = 256,
+        dev_every: int = 500,
+        stats_window_size: int = 100,
+        tensorboard_log: str | None = None,
+        policy_kwargs: dict[str, Any] | None = None,
+        verbose: int = 0,
+        seed: int | None = None,
+        device: torch.device | str = "auto",
+        _init_setup_model: bool = True,
+    ) -> None:
+        for name, value, least in (
+            ("warm_up", warm_up, 0),
+            ("tokens", tokens, 1),
+            ("improve_every", improve_every, 0),
+            ("improve_iterations", improve_iterations, 1),
+            ("dev_instances", dev_instances, 1),
+            ("dev_every", dev_every, 1),
+        ):
+            if value < least:
+                raise ValueError(f"{name}: expected an integer >= {least}, got {value}")
+        if not max_grad_norm > 0:
+            raise ValueError(f"max_grad_norm: expected a number > 0, got {max_grad_norm}")
+        super().__init__(
+            policy,
+            env,
+            learning_rate=learning_rate,
+            policy_kwargs=policy_kwargs,
+            stats_window_size=stats_window_size,
+            tensorboard_log=tensorboard_log,
+            verbose=verbose,
+            device=device,
+            support_multi_env=True,
+            seed=seed,
+        )
+        self.labels = labels
+        self.warm_up = warm_up
+        self.tokens = tokens
+        self.max_grad_norm = max_grad_norm
+        self.improve_every = improve_every
+        self.improve_iterations = improve_iterations
+        self.dev_instances = dev_instances
+        self.dev_every = dev_every
+        self.best_dev_reward = -math.inf
+        self._problem_name = ""
+        self._improved: Construction | None = None
+        if _init_setup_model:
+            self._setup_model()
+
+    def _setup_model(self) -> None:
+        self._setup_lr_schedule()
+        self.set_random_seed(self.seed)
+        if self.env is not None:
+            problem = self._problem()
+            view_of(problem)
+            self._problem_name = type(problem).__name__
+            if self.improve_every and self._problem_name != "TSP":
+                raise ValueError(
+                    f"improve_every: expected 0 except for TSP, got {self.improve_every}"
+                )
+        if not self._problem_name:
+            raise ValueError("env: BQNCO needs an environment to know the problem")
+        self.policy = self.policy_class(  # type: ignore[assignment]
+            self.observation_space,
+            self.action_space,
+            self.lr_schedule,
+            problem=self._problem_name,
+            **self.policy_kwargs,
+        )
+        self.policy = self.policy.to(self.device)
+        self._best = {name: value.clone() for name, value in self.policy.state_dict().items()}
+
+    def _setup_lr_schedule(self) -> None:
+        start = float(self.learning_rate)  # type: ignore[arg-type]
+        self.lr_schedule = FloatSchedule(
+            lambda left: start * 0.5 * (1 - math.cos(math.pi * min(max(left, 0.0), 1.0)))
+        )
+
+    def set_random_seed(self, seed: int | None = None) -> None:
+        """Seed weights and draws; the environment is not played."""
+        if seed is not None:
+            torch.manual_seed(seed)
+
+    def _problem(self) -> AnyProblem:
+        assert self.env is not None
+        problem: AnyProblem = self.env.get_attr("problem")[0]
+        if getattr(problem, "mode", "bq") != "bq":
+            raise ValueError(f"env: BQNCO needs mode='bq', got {problem.mode!r}")  # type: ignore[attr-defined]
+        return problem
+
+    # ---- files ------------------------------------------------------------------------------
+
+    def settings(self) -> dict[str, Any]:
+        """Settings of the algorithm, and the name of the problem."""
+        return {**super().settings(), "problem": self._problem_name}
+
+    def restore_settings(self, settings: dict[str, Any]) -> None:
+        """Take the name of the problem from a file."""
+        self._problem_name = settings["problem"]
+
+    def run_state(self) -> dict[str, np.ndarray]:
+        """The best weights so far and their reward, and labels that the policy improved."""
+        arrays = {f"best.{name}": value.cpu().numpy() for name, value in self._best.items()}
+        if self._improved is not None:
+            arrays["improved"] = self._improved.actions.cpu().numpy()
+        return {**arrays, "best_dev_reward": np.array(self.best_dev_reward)}
+
+    def set_run_state(self, arrays: dict[str, np.ndarray]) -> None:
+        """Go on with the best weights and the labels of a checkpoint."""
+        self.best_dev_reward = float(arrays["best_dev_reward"])
+        for name, value in self._best.items():
+            value.copy_(torch.from_numpy(arrays[f"best.{name}"]))
+        if "improved" in arrays:
+            actions = torch.from_numpy(arrays["improved"]).to(self.device)
+            self._improved = Construction(torch.zeros(len(actions)), actions)
+
+    def decision_rule(self, problem: AnyProblem, deterministic: bool = True) -> Any:
+        """Return the rule (instance, state) -> actions, which needs no observations."""
+        if type(problem).__name__ != self._problem_name:
+            raise ValueError(
+                f"env: the model is for {self._problem_name}, got {type(problem).__name__}"
+            )
+        return self.policy.rule(deterministic)
+
+    # ---- learning ---------------------------------------------------------------------------
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        log_interval: int = 1,
+        tb_log_name: str = "BQNCO",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> Self:
+        """Train on ``total_timesteps`` sub-problems."""
+        problem = self._problem()
+        labels = Labels.load(self.labels, problem)
+        self._instance: Any = labels.instance.to_torch(self.device, torch.float32)
+        actions = torch.from_numpy(labels.actions).to(self.device)
+        if self._improved is not None:
+            actions = self._improved.actions
+        self._solution = Construction(torch.zeros(len(actions)), actions)
+        data = SUBPROBLEMS[self._problem_name](self._instance, actions)
+        development, _ = sample(problem, _DEVELOPMENT, self.dev_instances)
+        development = development.to_torch(self.device, torch.float32)
+        total_timesteps, callback = self._setup_learn(
+            total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
+        )
+        callback.on_training_start(locals(), globals())
+        going = True
+        while going and self.num_timesteps < total_timesteps:
+            callback.on_rollout_start()
+            data, going = self._train_block(data, total_timesteps, callback)
+            self._select(problem, development)
+            self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+            self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
+            self.logger.dump(step=self.num_timesteps)
+            callback.update_locals(locals())
+            callback.on_rollout_end()
+        self.policy.load_state_dict(self._best)
+        callback.on_training_end()
+        return self
+
+    def _setup_learn(self, *arguments: Any, **options: Any) -> tuple[int, BaseCallback]:
+        # SB3 resets the environment here, to have a first observation; nobody plays it.
+        total, callback = super()._setup_learn(*arguments, **options)
+        self._last_obs = None
+        return total, callback
+
+    def _train_block(
+        self, data: Subproblems, total_timesteps: int, callback: BaseCallback
+    ) -> tuple[Subproblems, bool]:
+        """``dev_every`` updates, or as many as are left; false if a callback wants to stop."""
+        self.policy.set_training_mode(True)
+        losses: list[float] = []
+        # Draws depend on the seed and the number of the update, so that a run can be resumed.
+        rng = torch.Generator()
+        for _ in range(self.dev_every):
+            if self.num_timesteps >= total_timesteps:
+                break
+            self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
+            rate = self.lr_schedule(self._current_progress_remaining)
+            rate *= min(1.0, (self._n_updates + 1) / (self.warm_up + 1))
+            update_learning_rate(self.policy.optimizer, rate)
+            start = time.perf_counter()
+            rng.manual_seed(((self.seed or 0) << 32) + self._n_updates)
+            if self.improve_every and self._n_updates and self._n_updates % self.improve_every == 0:
+                data = self._improve(rng)
+            draw = data.draw(rng, self.tokens)
+            loss = self.update(draw)
+            losses.append(loss)
+            self.num_timesteps += draw.state.num
+            seconds = time.perf_counter() - start
+            # What the training curve reads.
+            infos = [{"episode": {"r": -loss, "l": draw.state.num, "t": seconds}}]
+            callback.update_locals({"infos": infos, "self": self})
+            if not callback.on_step():
+                return data, False
+        self.logger.record("train/loss", np.mean(losses))
+        self.logger.record("train/learning_rate", rate)
+        return data, True
+
+    def update(self, draw: Draw) -> float:
+        """One step of Adam on a batch of sub-problems; returns the cross-entropy."""
+        scores, actions = self.policy.scores(draw.instance, draw.state)
+        right = (actions[:, :, None] == draw.targets[:, None, :]).any(dim=2)
+        right &= torch.isfinite(scores)
+        # Targets are equally likely: log-partition minus their mean score.
+        mean = scores.masked_fill(~right, 0.0).sum(dim=1) / right.sum(dim=1)
+        loss = (scores.logsumexp(dim=1) - mean).mean()
+        self.policy.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
+        self.policy.optimizer.step()
+        self._n_updates += 1
+        return loss.item()
+
+    def _improve(self, rng: torch.Generator) -> Subproblems:
+        """Shorten the labels with the policy as it is."""
+        self.policy.set_training_mode(False)
+        self._solution = reconstruct(
+            self.policy, self._instance, self._solution, self.improve_iterations, rng
+        )
+        self._improved = self._solution
+        self.logger.record("train/label_reward", self._solution.total_reward.mean().item())
+        self.policy.set_training_mode(True)
+        return SUBPROBLEMS[self._problem_name](self._instance, self._solution.actions)
+
+    def _select(self, problem: AnyProblem, development: Any) -> None:
+        """Keep the weights if no earlier ones do better on the development instances."""
+        self.policy.set_training_mode(False)
+        reward = construct(self.policy, problem, development).total_reward.mean().item()
+        if reward >= self.best_dev_reward:
+            self.best_dev_reward = reward
+            self._best = {name: value.clone() for name, value in self.policy.state_dict().items()}
+        self.logger.record("dev/reward", reward)
+        self.logger.record("dev/best_reward", self.best_dev_reward)

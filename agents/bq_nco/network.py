@@ -1,0 +1,129 @@
+"""The transformer of BQ-NCO (arXiv 2301.03313), as published and in a modern form."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from agents.bq_nco.tails import Tail
+
+
+class Block(nn.Module):
+    """Attention and feed-forward, each behind a residual connection.
+
+    Parameters
+    ----------
+    dim, heads, feed_forward
+        Widths.
+    scaled
+        Divide attention scores by the square root of a head's width.
+    normalization
+        "rezero": x + alpha f(x), with alpha 0 at first; "layer": x + f(norm(x)).
+    edges
+        Features of edges, added to the scores by a linear map per head; 0: none.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        feed_forward: int,
+        scaled: bool,
+        normalization: str,
+        edges: int,
+    ) -> None:
+        super().__init__()
+        self.heads = heads
+        self.scale = None if scaled else 1.0
+        # Biases on keys and on the output only, as in the published model.
+        self.query_value = nn.Linear(dim, 2 * dim, bias=False)
+        self.key = nn.Linear(dim, dim)
+        self.out = nn.Linear(dim, dim)
+        self.widen = nn.Linear(dim, feed_forward)
+        self.narrow = nn.Linear(feed_forward, dim)
+        self.edge = nn.Sequential()
+        if edges:
+            self.edge.extend([nn.Linear(edges, 16), nn.ReLU(), nn.Linear(16, heads)])
+        self.rezero = normalization == "rezero"
+        if self.rezero:
+            self.alpha = nn.Parameter(torch.zeros(2))
+        else:
+            self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
+
+    def forward(
+        self, x: torch.Tensor, mask: torch.Tensor | None, edges: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Return (B, n, dim) for x (B, n, dim), mask (B, 1, 1, n) and edges (B, n, n, E)."""
+        if self.rezero:
+            x = x + self.alpha[0] * self._attend(x, mask, edges)
+            return x + self.alpha[1] * self.narrow(F.relu(self.widen(x)))
+        x = x + self._attend(self.norm1(x), mask, edges)
+        return x + self.narrow(F.relu(self.widen(self.norm2(x))))
+
+    def _attend(
+        self, x: torch.Tensor, mask: torch.Tensor | None, edges: torch.Tensor | None
+    ) -> torch.Tensor:
+        batch, tokens, dim = x.shape
+        query, value = self.query_value(x).chunk(2, dim=2)
+        query, key, value = (
+            part.reshape(batch, tokens, self.heads, dim // self.heads).transpose(1, 2)
+            for part in (query, self.key(x), value)
+        )
+        if edges is not None:
+            bias = self.edge(edges).permute(0, 3, 1, 2)
+            mask = bias if mask is None else bias.masked_fill(~mask, -torch.inf)
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=self.scale)
+        return self.out(mixed.transpose(1, 2).reshape(batch, tokens, dim))  # type: ignore[no-any-return]
+
+
+class BQNetwork(nn.Module):
+    """Scores of the outputs of every token; the whole network runs again at every step.
+
+    Parameters
+    ----------
+    num_features, num_edges, num_outputs, has_ends
+        See :class:`agents.bq_nco.tails.TailView`.
+    dim, heads, layers, feed_forward
+        Size; the published one is 192, 12, 9, 512.
+    scaled, normalization
+        See :class:`Block`; published is ``False`` and "rezero".
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        num_edges: int,
+        num_outputs: int,
+        has_ends: bool,
+        dim: int = 128,
+        heads: int = 8,
+        layers: int = 3,
+        feed_forward: int = 256,
+        scaled: bool = True,
+        normalization: str = "rezero",
+    ) -> None:
+        super().__init__()
+        if normalization not in ("rezero", "layer"):
+            raise ValueError(f"normalization: expected 'rezero' or 'layer', got {normalization!r}")
+        if dim < 1 or heads < 1 or dim % heads:
+            raise ValueError(f"dim: expected a multiple of heads ({heads}), got {dim}")
+        self.embed = nn.Linear(num_features, dim)
+        # What marks the first and the last token.
+        self.ends = nn.Parameter(0.1 * torch.randn(2, dim)) if has_ends else None
+        self.blocks = nn.ModuleList(
+            Block(dim, heads, feed_forward, scaled, normalization, num_edges) for _ in range(layers)
+        )
+        self.score = nn.Linear(dim, num_outputs)
+
+    def forward(self, tail: Tail) -> torch.Tensor:
+        """Scores (B, n K) of all outputs, -inf where not allowed."""
+        x = self.embed(tail.features)
+        if self.ends is not None:
+            middle = x.new_zeros(x.shape[1] - 2, x.shape[2])
+            x = x + torch.cat([self.ends[:1], middle, self.ends[1:]])
+        mask = None if tail.present is None else tail.present[:, None, None, :]
+        for block in self.blocks:
+            x = block(x, mask, tail.edges)
+        scores = self.score(x).float()
+        return scores.masked_fill(~tail.allowed, -torch.inf).flatten(1)

@@ -1,0 +1,115 @@
+"""The policy: the network, and how the environment's states reach it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+
+from agents.bq_nco.network import BQNetwork
+from agents.bq_nco.observations import from_observation
+from agents.bq_nco.tails import choices, view_of
+from or_envs.knapsack.problem import Knapsack
+
+#: Rows that the network sees at a time where no gradient is needed, times tokens.
+_TOKENS = 200_000
+
+
+class BQPolicy(BasePolicy):
+    """Chooses the next node of a tail sub-problem.
+
+    Parameters
+    ----------
+    observation_space, action_space, lr_schedule, optimizer_class, optimizer_kwargs
+        As in SB3.
+    problem
+        Name of the problem's class.
+    canonical
+        See :mod:`agents.bq_nco.tails`; the published network sees plain coordinates.
+    use_sde
+        SB3 hands it over; there is nothing to explore with.
+    **architecture
+        Arguments of :class:`agents.bq_nco.network.BQNetwork`.
+    """
+
+    def __init__(
+        self,
+        observation_space: gym.Space[Any],
+        action_space: gym.Space[Any],
+        lr_schedule: Schedule,
+        problem: str,
+        canonical: bool = True,
+        optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
+        optimizer_kwargs: dict[str, Any] | None = None,
+        use_sde: bool = False,
+        **architecture: Any,
+    ) -> None:
+        assert not use_sde
+        super().__init__(
+            observation_space,
+            action_space,
+            optimizer_class=optimizer_class,
+            optimizer_kwargs=optimizer_kwargs,
+        )
+        self.problem = problem
+        self.view = view_of(problem, canonical)
+        self.network = BQNetwork(
+            self.view.num_features,
+            self.view.num_edges,
+            self.view.num_outputs,
+            self.view.has_ends,
+            **architecture,
+        )
+        self.optimizer = self.optimizer_class(
+            self.parameters(),
+            lr=lr_schedule(1),  # type: ignore[call-arg]
+            **self.optimizer_kwargs,
+        )
+
+    def scores(self, instance: Any, state: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        """Scores (B, n K) of the outputs and the actions (B, n K) that they stand for."""
+        tail = self.view(instance, state)
+        return self.network(tail), tail.actions.flatten(1)
+
+    @torch.no_grad()
+    def decide(self, instance: Any, state: Any, deterministic: bool = True) -> torch.Tensor:
+        """Actions (B,); instances and states are torch. Rows without a choice stop."""
+        live = torch.nonzero(choices(self.problem, instance, state))[:, 0]
+        played = torch.full((state.num,), self._stop(state), device=live.device)
+        # As many rows at a time as fit into memory.
+        rows = max(_TOKENS // state.remaining.shape[1], 1)
+        for index in live.split(rows):  # type: ignore[no-untyped-call]
+            everything = len(index) == state.num
+            some = (instance, state) if everything else (instance.rows(index), state.rows(index))
+            scores, actions = self.scores(*some)
+            if deterministic:
+                choice = scores.argmax(dim=1)
+            else:
+                choice = torch.multinomial(scores.softmax(dim=1), 1)[:, 0]
+            played[index] = actions.gather(1, choice[:, None])[:, 0]
+        return played
+
+    def _stop(self, state: Any) -> int:
+        return state.remaining.shape[1] if self.problem == Knapsack.__name__ else 0
+
+    def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> torch.Tensor:
+        """Decide on observations of mode "bq"."""
+        assert isinstance(observation, dict)
+        instance, state, translate = from_observation(self.problem, observation)
+        choice = self.decide(instance, state, deterministic)
+        return choice if translate is None else translate(choice)
+
+    def rule(self, deterministic: bool = True) -> Any:
+        """Return the decision rule (instance, state) -> actions on numpy."""
+
+        def decide(instance: Any, state: Any) -> np.ndarray:
+            # In double precision, so that what is allowed here is allowed there.
+            data = instance.to_torch(self.device, torch.float64)
+            now = state.to_torch(self.device, torch.float64)
+            return self.decide(data, now, deterministic).cpu().numpy()
+
+        return decide

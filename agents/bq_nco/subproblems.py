@@ -1,0 +1,307 @@
+"""Training data: random tail sub-problems of solved instances, cut on the device by index.
+
+One draw gives instances and states in the environment's own terms, and the actions that the
+solution takes next. All draws of a batch have nearly the same size, so that nothing is padded.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import Any
+
+import torch
+from array_api_compat import torch as xp
+
+from or_envs.core.arrays import gather
+from or_envs.knapsack.problem import KnapsackInstance, KnapsackState
+from or_envs.routing.atsp import ATSPInstance
+from or_envs.routing.cvrp import CVRPInstance, CVRPState
+from or_envs.routing.orienteering import OrienteeringInstance, OrienteeringState
+from or_envs.routing.tour import TourState
+from or_envs.routing.tsp import TSPInstance
+
+
+@dataclasses.dataclass(frozen=True)
+class Draw:
+    """Sub-problems with the solution's next step.
+
+    Attributes
+    ----------
+    instance, state
+        Torch, B rows.
+    targets
+        Actions that are as good as each other, integers (B, J); -1 fills up rows with fewer.
+    """
+
+    instance: Any
+    state: Any
+    targets: torch.Tensor
+
+
+class Subproblems(abc.ABC):
+    """Solved instances of one problem on a device.
+
+    Parameters
+    ----------
+    instance
+        The instances, M rows (torch).
+    actions
+        Their solutions as the environment plays them in mode "bq", integers (M, T); -1 after the
+        end.
+    """
+
+    @abc.abstractmethod
+    def __init__(self, instance: Any, actions: torch.Tensor) -> None: ...
+
+    @abc.abstractmethod
+    def draw(self, rng: torch.Generator, tokens: int) -> Draw:
+        """Draw sub-problems of one random size, about ``tokens`` tokens in all."""
+
+
+def _integer(rng: torch.Generator, low: int, high: int) -> int:
+    """Uniform on low..high."""
+    return int(torch.randint(low, high + 1, (), generator=rng))
+
+
+def _pick(rng: torch.Generator, num: int, like: torch.Tensor, upper: int) -> torch.Tensor:
+    """``num`` integers uniform on 0..upper - 1, on the device of ``like``."""
+    return torch.randint(upper, (num,), generator=rng).to(like.device)
+
+
+def _flip(rng: torch.Generator, points: torch.Tensor) -> torch.Tensor:
+    """One of the eight symmetries of the unit square for each row of (B, n, 2)."""
+    bits = torch.randint(2, (3, len(points), 1), generator=rng).to(points.device)
+    x = torch.where(bits[0] > 0, 1 - points[..., 0], points[..., 0])
+    y = torch.where(bits[1] > 0, 1 - points[..., 1], points[..., 1])
+    swap = bits[2] > 0
+    return torch.stack([torch.where(swap, y, x), torch.where(swap, x, y)], dim=2)
+
+
+def _no_visits(remaining: torch.Tensor) -> torch.Tensor:
+    return torch.zeros_like(remaining[:, :0], dtype=torch.long)
+
+
+def _tours(actions: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.pad(actions, (1, 0))
+
+
+def _after(first: int, num: int, size: int, like: torch.Tensor) -> torch.Tensor:
+    """Bool (num, size), true from node ``first`` on."""
+    return (torch.arange(size, device=like.device) >= first).expand(num, size)
+
+
+class TSPSubproblems(Subproblems):
+    """Infixes of tours: any start, both directions, 4 to N + 1 cities, mirrored at random."""
+
+    def __init__(self, instance: TSPInstance, actions: torch.Tensor) -> None:
+        self.points = gather(xp, instance.coordinates, _tours(actions))
+
+    def draw(self, rng: torch.Generator, tokens: int) -> Draw:
+        """See the class."""
+        cities = self.points.shape[1]
+        size = _integer(rng, min(4, cities + 1), cities + 1)
+        num = max(tokens // size, 1)
+        rows = _pick(rng, num, self.points, len(self.points))
+        start = _pick(rng, num, self.points, cities)
+        direction = 2 * _pick(rng, num, self.points, 2) - 1
+        steps = torch.arange(size, device=rows.device)
+        places = (start[:, None] + direction[:, None] * steps) % cities
+        flat = (rows[:, None] * cities + places).flatten()
+        points = self.points.reshape(-1, 2)[flat].reshape(num, size, 2)
+        # The environment's city 0 is the destination; then the origin and the rest follow.
+        points = _flip(rng, torch.cat([points[:, -1:], points[:, :-1]], dim=1))
+        remaining = _after(2, num, size, rows)
+        current = torch.ones_like(rows)
+        state = TourState(current, remaining, _no_visits(remaining))
+        return Draw(TSPInstance.euclidean(points), state, 2 * current[:, None])
+
+
+class ATSPSubproblems(Subproblems):
+    """Infixes of tours: any start, 4 to N + 1 cities."""
+
+    def __init__(self, instance: ATSPInstance, actions: torch.Tensor) -> None:
+        tours = _tours(actions)
+        rows = gather(xp, instance.distances, tours)
+        self.distances = torch.gather(rows, 2, tours[:, None, :].expand_as(rows))
+
+    def draw(self, rng: torch.Generator, tokens: int) -> Draw:
+        """See the class."""
+        cities = self.distances.shape[1]
+        size = _integer(rng, min(4, cities + 1), cities + 1)
+        num = max(tokens // size, 1)
+        rows = _pick(rng, num, self.distances, len(self.distances))
+        start = _pick(rng, num, self.distances, cities)
+        steps = torch.arange(-1, size - 1, device=rows.device)
+        steps[0] = size - 1
+        places = (start[:, None] + steps) % cities
+        block = self.distances[rows[:, None, None], places[:, :, None], places[:, None, :]]
+        remaining = _after(2, num, size, rows)
+        current = torch.ones_like(rows)
+        state = TourState(current, remaining, _no_visits(remaining))
+        return Draw(ATSPInstance(block), state, 2 * current[:, None])
+
+
+class CVRPSubproblems(Subproblems):
+    """Routes, fullest first, each in a random direction; any start, up to the end of any route.
+
+    Which route comes first makes no difference to the cost; that the fullest do makes the remaining
+    sub-problems look alike (arXiv 2301.03313, appendix E.3).
+    """
+
+    def __init__(self, instance: CVRPInstance, actions: torch.Tensor) -> None:
+        customer = actions // 2 + 1
+        opens = (actions % 2 == 1).clone()
+        opens[:, 0] = True
+        num, size = customer.shape
+        route = opens.cumsum(dim=1) - 1
+        demand = gather(xp, instance.demand, customer)
+        load = torch.zeros(num, size, dtype=demand.dtype, device=demand.device)
+        load = load.scatter_add(1, route, demand)
+        # Fullest route first; stable, so that a route's customers keep their order.
+        position = torch.argsort(torch.argsort(-load, dim=1, stable=True), dim=1)
+        order = torch.argsort(torch.gather(position, 1, route), dim=1, stable=True)
+        self.customer = torch.gather(customer, 1, order)
+        route = torch.gather(route, 1, order)
+        opens = torch.ones_like(opens)
+        opens[:, 1:] = route[:, 1:] != route[:, :-1]
+        self.route = opens.cumsum(dim=1) - 1
+        places = torch.arange(size, device=customer.device).expand(num, size)
+        self.first = self._per_route(places, "amin", size)
+        self.last = self._per_route(places, "amax", -1)
+        self.demand = gather(xp, instance.demand, self.customer)
+        self.points = gather(xp, instance.coordinates, self.customer)
+        self.depot = instance.coordinates[:, 0]
+        self.capacity = instance.capacity
+
+    def _per_route(self, places: torch.Tensor, how: str, start: int) -> torch.Tensor:
+        """Smallest or largest place of each customer's route, (M, N)."""
+        table = torch.full_like(places, start)
+        table = table.scatter_reduce(1, self.route, places, how)
+        return torch.gather(table, 1, self.route)
+
+    def draw(self, rng: torch.Generator, tokens: int) -> Draw:
+        """See the class."""
+        size = self.customer.shape[1]
+        length = _integer(rng, min(2, size), size)
+        num = max(tokens // (length + 2), 1)
+        rows = _pick(rng, num, self.customer, len(self.customer))
+        # A random end of a route with enough customers before it.
+        ends = self.last[rows] == torch.arange(size, device=rows.device)
+        ends[:, : length - 1] = False
+        chance = torch.rand(ends.shape, generator=rng).to(rows.device)
+        end = (chance * ends).argmax(dim=1)
+        start = end - length + 1
+        reverse = torch.randint(2, (num, size), generator=rng).to(rows.device)
+        reverse = torch.gather(reverse, 1, self.route[rows]) > 0
+        places = torch.arange(size, device=rows.device).expand(num, size)
+        mirrored = self.first[rows] + self.last[rows] - places
+        order = torch.where(reverse, mirrored, places)
+        demand = torch.gather(self.demand[rows], 1, order)
+        points = gather(xp, self.points[rows], order)
+        # The origin is the customer before the start, or the depot; the load is what is left there.
+        before = (start - 1).clamp(min=0)
+        opening = torch.gather(self.first[rows], 1, start[:, None])[:, 0] == start
+        came = torch.gather(self.first[rows], 1, before[:, None])
+        driven = ((places >= came) & (places < start[:, None])).to(demand.dtype)
+        capacity = self.capacity.expand(len(self.customer))[rows]
+        home = start == 0
+        load = capacity - (demand * driven).sum(dim=1)
+        inner = start[:, None] + torch.arange(length, device=rows.device)
+        nodes = torch.cat(
+            [
+                self.depot.expand(len(self.customer), 2)[rows][:, None],
+                gather(xp, points, before[:, None]),
+                gather(xp, points, inner),
+            ],
+            dim=1,
+        )
+        units = torch.nn.functional.pad(torch.gather(demand, 1, inner), (1, 0))
+        instance = CVRPInstance.euclidean(_flip(rng, nodes), units, capacity)
+        remaining = _after(2, num, length + 2, rows)
+        current = (~home).long()
+        state = CVRPState(current, remaining, load, _no_visits(remaining))
+        around = (opening & ~home).long()
+        return Draw(instance, state, (2 + around)[:, None])
+
+
+class OrienteeringSubproblems(Subproblems):
+    """Suffixes of routes in a random direction, with the customers that were left out."""
+
+    def __init__(self, instance: OrienteeringInstance, actions: torch.Tensor) -> None:
+        num, size = actions.shape[0], instance.prize.shape[1] - 1
+        self.length = (actions > 0).sum(dim=1)
+        # Visited customers in order, then the others.
+        rank = torch.full((num, size + 1), size + 1, device=actions.device)
+        steps = torch.arange(actions.shape[1], device=actions.device).expand_as(actions)
+        rank = rank.scatter(1, actions.clamp(min=0), torch.where(actions > 0, steps, size + 1))
+        self.order = torch.argsort(rank[:, 1:], dim=1, stable=True) + 1
+        self.instance = instance
+
+    def draw(self, rng: torch.Generator, tokens: int) -> Draw:
+        """See the class."""
+        size = self.order.shape[1]
+        start = _integer(rng, 0, int(self.length.max()) - 1)
+        able = torch.nonzero(self.length > start)[:, 0]
+        num = max(tokens // (size - start + 2), 1)
+        rows = able[_pick(rng, num, able, len(able))]
+        places = torch.arange(size, device=rows.device).expand(num, size)
+        length = self.length[rows][:, None]
+        backwards = _pick(rng, num, rows, 2)[:, None] > 0
+        places = torch.where(backwards & (places < length), length - 1 - places, places)
+        order = torch.gather(self.order[rows], 1, places)
+        instance = self.instance.rows(rows)
+        points = gather(xp, instance.coordinates, order)
+        depot = instance.coordinates[:, :1]
+        path = torch.cat([depot, points[:, :start]], dim=1)
+        left = instance.budget - (path[:, 1:] - path[:, :-1]).norm(dim=2).sum(dim=1)
+        nodes = _flip(rng, torch.cat([depot, path[:, -1:], points[:, start:]], dim=1))
+        prize = torch.gather(instance.prize, 1, order)[:, start:]
+        prize = torch.nn.functional.pad(prize, (1, 0))
+        remaining = _after(2, num, nodes.shape[1], rows)
+        current = torch.full_like(rows, min(start, 1))
+        state = OrienteeringState(
+            current, remaining, left, _no_visits(remaining), torch.zeros_like(remaining[:, 0])
+        )
+        sub = OrienteeringInstance.euclidean(nodes, prize, left)
+        return Draw(sub, state, torch.full_like(rows, 2)[:, None])
+
+
+class KnapsackSubproblems(Subproblems):
+    """Some items of the solution are packed; all others of it are as good as each other."""
+
+    def __init__(self, instance: KnapsackInstance, actions: torch.Tensor) -> None:
+        size = instance.weight.shape[1]
+        chosen = torch.zeros(len(actions), size + 1, dtype=torch.bool, device=actions.device)
+        stop = torch.where(actions < 0, size, actions)
+        self.chosen = chosen.scatter(1, stop, torch.ones_like(stop, dtype=torch.bool))[:, :size]
+        self.instance = instance
+
+    def draw(self, rng: torch.Generator, tokens: int) -> Draw:
+        """See the class."""
+        size = self.chosen.shape[1]
+        num = max(tokens // size, 1)
+        rows = _pick(rng, num, self.chosen, len(self.chosen))
+        chosen, instance = self.chosen[rows], self.instance.rows(rows)
+        share = torch.rand(num, 1, generator=rng).to(rows.device)
+        count = (share * chosen.sum(dim=1, keepdim=True)).long()
+        luck = torch.rand(num, size, generator=rng).to(rows.device) + (~chosen)
+        packed = chosen & (torch.argsort(torch.argsort(luck, dim=1), dim=1) < count)
+        left = instance.capacity - (instance.weight * packed).sum(dim=1)
+        remaining = ~packed & (instance.weight <= left[:, None] * (1 + 1e-6))
+        state = KnapsackState(
+            remaining, left, _no_visits(remaining), torch.zeros_like(remaining[:, 0])
+        )
+        items = torch.arange(size, device=rows.device).expand(num, size)
+        targets = torch.where(chosen & ~packed, items, -1)
+        return Draw(instance, state, targets)
+
+
+#: Name of a problem's class -> its training data.
+SUBPROBLEMS: dict[str, type[Subproblems]] = {
+    "TSP": TSPSubproblems,
+    "ATSP": ATSPSubproblems,
+    "CVRP": CVRPSubproblems,
+    "Orienteering": OrienteeringSubproblems,
+    "Knapsack": KnapsackSubproblems,
+}

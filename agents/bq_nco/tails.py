@@ -1,0 +1,298 @@
+"""What the network sees: the tail sub-problem of a state as tokens, one function per problem.
+
+A tail holds nothing but what the rest of the solution depends on (bisimulation quotienting,
+arXiv 2301.03313). Routing tails can be canonical: translated to the origin, turned so that the
+destination lies on the x axis, and scaled, as the best completion does not depend on any of these.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Protocol
+
+import torch
+from array_api_compat import torch as xp
+
+from or_envs.core.arrays import gather
+from or_envs.core.problem import AnyProblem
+from or_envs.knapsack.problem import Knapsack, KnapsackInstance, KnapsackState
+from or_envs.routing.atsp import ATSP, ATSPInstance
+from or_envs.routing.cvrp import CVRP, CVRPInstance, CVRPState
+from or_envs.routing.metric import longest_leg
+from or_envs.routing.orienteering import (
+    TOLERANCE,
+    Orienteering,
+    OrienteeringInstance,
+    OrienteeringState,
+    within,
+)
+from or_envs.routing.tour import TourState
+from or_envs.routing.tsp import TSP, TSPInstance
+
+_TINY = 1e-9
+
+
+@dataclasses.dataclass(frozen=True)
+class Tail:
+    """A batch of tail sub-problems with n tokens each.
+
+    Attributes
+    ----------
+    features
+        (B, n, F) float32.
+    edges
+        From row to column, (B, n, n, E) float32, or ``None``.
+    allowed
+        Outputs that may be chosen, bool (B, n, K).
+    present
+        Tokens that are there, bool (B, n); ``None`` if all are.
+    actions
+        The environment's action for each output, integers (B, n, K).
+    """
+
+    features: torch.Tensor
+    edges: torch.Tensor | None
+    allowed: torch.Tensor
+    present: torch.Tensor | None
+    actions: torch.Tensor
+
+
+class TailView(Protocol):
+    """From instances and states (torch, not final) to tails."""
+
+    #: Features per token, features per edge, outputs per token.
+    num_features: int
+    num_edges: int
+    num_outputs: int
+    #: Whether the first token is an origin and the last a destination.
+    has_ends: bool
+
+    def __call__(self, instance: Any, state: Any) -> Tail:
+        """Return the tails of a batch."""
+
+
+def choices(problem: str, instance: Any, state: Any) -> torch.Tensor:
+    """Whether there is a node to choose, bool (B,); else the episode is over, or only stops."""
+    remaining = state.remaining
+    if problem == Orienteering.__name__:
+        remaining = remaining & within(xp, instance, state.current, state.left)
+    return remaining.any(dim=1)
+
+
+def view_of(problem: AnyProblem | str, canonical: bool = True) -> TailView:
+    """Return the view of a problem, or of the name of its class.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    name = problem if isinstance(problem, str) else type(problem).__name__.replace("Compiled", "")
+    if name not in VIEWS:
+        raise ValueError(f"env: BQ-NCO knows {', '.join(VIEWS)}, got {name}")
+    view: TailView = VIEWS[name](canonical)
+    return view
+
+
+def _compact(remaining: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Numbers of the remaining nodes, (B, m), and which of them are there (``None`` if all).
+
+    m is the largest number of any row; rows with fewer are filled up with other nodes.
+    """
+    counts = remaining.sum(dim=1)
+    most = int(counts.max())
+    order = torch.argsort((~remaining).to(torch.int8), dim=1, stable=True)[:, :most]
+    if int(counts.min()) == most:
+        return order, None
+    return order, torch.arange(most, device=order.device)[None, :] < counts[:, None]
+
+
+def _with_ends(nodes: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
+    """Tokens (B, m + 2): the origin, the nodes, and node 0."""
+    return torch.cat([first[:, None], nodes, torch.zeros_like(first)[:, None]], dim=1)
+
+
+def _true_ends(present: torch.Tensor | None) -> torch.Tensor | None:
+    if present is None:
+        return None
+    ends = torch.ones_like(present[:, :1])
+    return torch.cat([ends, present, ends], dim=1)
+
+
+def _middle(inner: torch.Tensor) -> torch.Tensor:
+    """Allowed outputs (B, m + 2, K): the ends never are."""
+    ends = torch.zeros_like(inner[:, :1])
+    return torch.cat([ends, inner, ends], dim=1)
+
+
+def _geometry(
+    points: torch.Tensor, canonical: bool, size: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Features (B, n, 2 or 4) of points whose first is the origin and last the destination.
+
+    Canonical: coordinates in the frame of origin and destination, and the distances to both, in
+    units of ``size`` (B,), by default the largest distance from the origin.
+    """
+    if not canonical:
+        return points
+    moved = points - points[:, :1]
+    away = moved.norm(dim=2)
+    if size is None:
+        size = away.max(dim=1).values
+    unit = size.clamp(min=_TINY)[:, None]
+    end = moved[:, -1]
+    length = end.norm(dim=1, keepdim=True)
+    axis = torch.where(length > _TINY, end / length.clamp(min=_TINY), end.new_tensor([1.0, 0.0]))
+    along = (moved * axis[:, None, :]).sum(dim=2)
+    across = moved[..., 1] * axis[:, None, 0] - moved[..., 0] * axis[:, None, 1]
+    home = (points - points[:, -1:]).norm(dim=2)
+    return torch.stack([along, across, away, home], dim=2) / unit[..., None]
+
+
+def _columns(*columns: torch.Tensor) -> torch.Tensor:
+    return torch.cat([c if c.ndim == 3 else c[..., None] for c in columns], dim=2).float()
+
+
+class TSPTail:
+    """Origin, remaining cities, destination."""
+
+    num_edges, num_outputs, has_ends = 0, 1, True
+
+    def __init__(self, canonical: bool) -> None:
+        self.canonical = canonical
+        self.num_features = 4 if canonical else 2
+
+    def __call__(self, instance: TSPInstance, state: TourState) -> Tail:
+        """Return the tails of a batch."""
+        nodes, present = _compact(state.remaining)
+        tokens = _with_ends(nodes, state.current)
+        points = gather(xp, instance.coordinates, tokens)
+        inside = torch.ones_like(nodes, dtype=torch.bool) if present is None else present
+        features = _columns(_geometry(points, self.canonical))
+        return Tail(
+            features, None, _middle(inside[..., None]), _true_ends(present), tokens[..., None]
+        )
+
+
+class ATSPTail:
+    """Origin, remaining cities, destination; distances both ways are features of edges."""
+
+    num_features, num_edges, num_outputs, has_ends = 2, 2, 1, True
+
+    def __init__(self, canonical: bool) -> None:
+        self.canonical = canonical
+
+    def __call__(self, instance: ATSPInstance, state: TourState) -> Tail:
+        """Return the tails of a batch."""
+        nodes, _ = _compact(state.remaining)
+        tokens = _with_ends(nodes, state.current)
+        rows = gather(xp, instance.distances, tokens)
+        there = torch.gather(rows, 2, tokens[:, None, :].expand(-1, tokens.shape[1], -1))
+        # Ways to the origin, from the destination and between the two do not belong to the tail.
+        there[:, :, 0] = 0.0
+        there[:, -1, :] = 0.0
+        there[:, 0, -1] = 0.0
+        size = there.mean(dim=(1, 2)) if self.canonical else longest_leg(xp, instance)
+        there = there / size.clamp(min=_TINY)[:, None, None]
+        edges = torch.stack([there, there.transpose(1, 2)], dim=3).float()
+        features = _columns(there[:, 0, :], there[:, :, -1])
+        inside = torch.ones_like(nodes, dtype=torch.bool)[..., None]
+        return Tail(features, edges, _middle(inside), None, tokens[..., None])
+
+
+class CVRPTail:
+    """Origin, customers to serve, depot; outputs are "directly" and "by way of the depot"."""
+
+    num_edges, num_outputs, has_ends = 0, 2, True
+
+    def __init__(self, canonical: bool) -> None:
+        self.canonical = canonical
+        self.num_features = (4 if canonical else 2) + 2
+
+    def __call__(self, instance: CVRPInstance, state: CVRPState) -> Tail:
+        """Return the tails of a batch."""
+        nodes, _ = _compact(state.remaining)
+        tokens = _with_ends(nodes, state.current)
+        points = gather(xp, instance.coordinates, tokens)
+        units = gather(xp, instance.demand, nodes)
+        demand = torch.nn.functional.pad(units / instance.capacity[:, None], (1, 1))
+        load = (state.load / instance.capacity)[:, None].expand_as(demand)
+        direct = units <= state.load[:, None]
+        around = (state.current != 0)[:, None].expand_as(direct)
+        # Outputs of the ends are never allowed; their actions mean nothing.
+        first = 2 * (tokens - 1).clamp(min=0)
+        return Tail(
+            _columns(_geometry(points, self.canonical), demand, load),
+            None,
+            _middle(torch.stack([direct, around], dim=2)),
+            None,
+            torch.stack([first, first + 1], dim=2),
+        )
+
+
+class OrienteeringTail:
+    """Origin, customers within reach, depot; lengths are in units of the length left."""
+
+    num_edges, num_outputs, has_ends = 0, 1, True
+
+    def __init__(self, canonical: bool) -> None:
+        self.canonical = canonical
+        self.num_features = (4 if canonical else 2) + 2
+
+    def __call__(self, instance: OrienteeringInstance, state: OrienteeringState) -> Tail:
+        """Return the tails of a batch."""
+        reach = within(xp, instance, state.current, state.left)
+        nodes, present = _compact(state.remaining & reach)
+        tokens = _with_ends(nodes, state.current)
+        points = gather(xp, instance.coordinates, tokens)
+        left = state.left + TOLERANCE
+        geometry = _geometry(points, self.canonical, left)
+        prize = gather(xp, instance.prize, tokens)
+        best = prize[:, 1:-1].max(dim=1, keepdim=True).values if nodes.shape[1] else prize[:, :1]
+        share = prize / best.clamp(min=_TINY)
+        way = (points - points[:, :1]).norm(dim=2) + (points - points[:, -1:]).norm(dim=2)
+        slack = 1.0 - way / left[:, None] if self.canonical else left[:, None].expand_as(share)
+        inside = torch.ones_like(nodes, dtype=torch.bool) if present is None else present
+        return Tail(
+            _columns(geometry, share, slack),
+            None,
+            _middle(inside[..., None]),
+            _true_ends(present),
+            tokens[..., None],
+        )
+
+
+class KnapsackTail:
+    """Items that fit; weights are in units of the capacity left."""
+
+    num_features, num_edges, num_outputs, has_ends = 4, 0, 1, False
+
+    def __init__(self, canonical: bool) -> None:
+        self.canonical = canonical
+
+    def __call__(self, instance: KnapsackInstance, state: KnapsackState) -> Tail:
+        """Return the tails of a batch."""
+        items, present = _compact(state.remaining)
+        there = torch.ones_like(items, dtype=torch.bool) if present is None else present
+        value = gather(xp, instance.value, items) * there
+        weight = gather(xp, instance.weight, items) * there
+        left = state.left[:, None].clamp(min=_TINY)
+        density = value / weight.clamp(min=_TINY)
+        share = left / weight.sum(dim=1, keepdim=True).clamp(min=_TINY)
+        features = _columns(
+            weight / left,
+            value / value.max(dim=1, keepdim=True).values.clamp(min=_TINY),
+            density / density.max(dim=1, keepdim=True).values.clamp(min=_TINY),
+            share.expand_as(value),
+        )
+        return Tail(features, None, there[..., None], present, items[..., None])
+
+
+#: Name of a problem's class -> its view.
+VIEWS: dict[str, Any] = {
+    TSP.__name__: TSPTail,
+    ATSP.__name__: ATSPTail,
+    CVRP.__name__: CVRPTail,
+    Orienteering.__name__: OrienteeringTail,
+    Knapsack.__name__: KnapsackTail,
+}
