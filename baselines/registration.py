@@ -82,9 +82,26 @@ TABLE = {
     "inventory/rolling_horizon": "baselines.inventory.rolling_horizon:RollingHorizon",
     "inventory/genetic": "baselines.inventory.genetic:evolve",
     "routing/random": "baselines.common.random_rule:RandomRule",
-    "routing/nearest_neighbour": "baselines.routing.factories:nearest_neighbour",
+    "routing/nearest_neighbour": "baselines.routing.rules:nearest_neighbour",
+    "routing/prize_ratio": "baselines.routing.rules:prize_ratio",
+    "routing/insertion": "baselines.routing.insertion:Insertion",
+    "routing/two_opt": "baselines.routing.insertion:two_opt",
+    "routing/random_two_opt": "baselines.routing.insertion:random_two_opt",
+    "routing/iterated_local_search": (
+        "baselines.routing.iterated_local_search:IteratedLocalSearch"
+    ),
+    "routing/asymmetric_search": "baselines.routing.asymmetric_search:AsymmetricSearch",
     "routing/fast_tsp": "baselines.routing.fast_tsp:FastTSP",
     "routing/genetic": "baselines.routing.genetic:GeneticTSP",
+    "routing/savings": "baselines.routing.savings:Savings",
+    "routing/sweep": "baselines.routing.savings:Sweep",
+    "routing/hybrid_genetic": "baselines.routing.hybrid_genetic:HybridGenetic",
+    "routing/orienteering_dp": "baselines.routing.orienteering_dp:OrienteeringDP",
+    "routing/orienteering_search": "baselines.routing.orienteering_search:OrienteeringSearch",
+    "knapsack/random": "baselines.common.random_rule:RandomRule",
+    "knapsack/density": "baselines.knapsack.density:Density",
+    "knapsack/dynamic_programming": "baselines.knapsack.dynamic_programming:DynamicProgramming",
+    "knapsack/linear_bound": "baselines.knapsack.bounds:LinearBound",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,7 +17,7 @@ from stable_baselines3.common.utils import FloatSchedule, update_learning_rate
 
 from agents.bq_nco.labels import Labels
 from agents.bq_nco.policy import BQPolicy
-from agents.bq_nco.search import Construction, construct, reconstruct
+from agents.bq_nco.search import construct, reconstruct
 from agents.bq_nco.subproblems import SUBPROBLEMS, Draw, Subproblems
 from agents.bq_nco.tails import view_of
 from agents.common.safe_files import SafeFiles
@@ -45,9 +46,9 @@ class BQNCO(SafeFiles, BaseAlgorithm):
         An environment of TSP, ATSP, CVRP, Orienteering or Knapsack in mode "bq". Only its problem
         is used: development instances are drawn from it.
     labels
-        File of solved instances (:class:`agents.bq_nco.labels.Labels`; ``python -m
-        benchmarks.labels`` makes them with any solver). Their size may differ from the
-        environment's.
+        Files of solved instances (:class:`agents.bq_nco.labels.Labels`; ``python -m
+        benchmarks.labels`` makes them with any solver). Every update draws from one of them, so
+        that sizes and distributions can be mixed; they may differ from the environment's.
     learning_rate
         Of Adam, after a linear warm-up; falls to 0 along a cosine.
     warm_up
@@ -83,7 +84,7 @@ class BQNCO(SafeFiles, BaseAlgorithm):
         self,
         policy: str | type[BQPolicy],
         env: GymEnv | str | None,
-        labels: str = "",
+        labels: Sequence[str] = (),
         learning_rate: float = 1e-3,
         warm_up: int = 200,
         tokens: int = 5000,
@@ -100,6 +101,8 @@ class BQNCO(SafeFiles, BaseAlgorithm):
         device: torch.device | str = "auto",
         _init_setup_model: bool = True,
     ) -> None:
+        if isinstance(labels, str):
+            raise ValueError(f"labels: expected a sequence of files, got the text {labels!r}")
         for name, value, least in (
             ("warm_up", warm_up, 0),
             ("tokens", tokens, 1),
@@ -124,7 +127,7 @@ class BQNCO(SafeFiles, BaseAlgorithm):
             support_multi_env=True,
             seed=seed,
         )
-        self.labels = labels
+        self.labels = tuple(labels)
         self.warm_up = warm_up
         self.tokens = tokens
         self.max_grad_norm = max_grad_norm
@@ -134,7 +137,8 @@ class BQNCO(SafeFiles, BaseAlgorithm):
         self.dev_every = dev_every
         self.best_dev_reward = -math.inf
         self._problem_name = ""
-        self._improved: Construction | None = None
+        #: Labels that the policy has improved, one per file.
+        self._improved: list[torch.Tensor] = []
         if _init_setup_model:
             self._setup_model()
 
@@ -192,8 +196,8 @@ class BQNCO(SafeFiles, BaseAlgorithm):
     def run_state(self) -> dict[str, np.ndarray]:
         """The best weights so far and their reward, and labels that the policy improved."""
         arrays = {f"best.{name}": value.cpu().numpy() for name, value in self._best.items()}
-        if self._improved is not None:
-            arrays["improved"] = self._improved.actions.cpu().numpy()
+        for number, actions in enumerate(self._improved):
+            arrays[f"improved.{number}"] = actions.cpu().numpy()
         return {**arrays, "best_dev_reward": np.array(self.best_dev_reward)}
 
     def set_run_state(self, arrays: dict[str, np.ndarray]) -> None:
@@ -201,9 +205,11 @@ class BQNCO(SafeFiles, BaseAlgorithm):
         self.best_dev_reward = float(arrays["best_dev_reward"])
         for name, value in self._best.items():
             value.copy_(torch.from_numpy(arrays[f"best.{name}"]))
-        if "improved" in arrays:
-            actions = torch.from_numpy(arrays["improved"]).to(self.device)
-            self._improved = Construction(torch.zeros(len(actions)), actions)
+        self._improved = [
+            torch.from_numpy(arrays[name]).to(self.device)
+            for name in sorted(arrays)
+            if name.startswith("improved.")
+        ]
 
     def decision_rule(self, problem: AnyProblem, deterministic: bool = True) -> Any:
         """Return the rule (instance, state) -> actions, which needs no observations."""
@@ -226,13 +232,16 @@ class BQNCO(SafeFiles, BaseAlgorithm):
     ) -> Self:
         """Train on ``total_timesteps`` sub-problems."""
         problem = self._problem()
-        labels = Labels.load(self.labels, problem)
-        self._instance: Any = labels.instance.to_torch(self.device, torch.float32)
-        actions = torch.from_numpy(labels.actions).to(self.device)
-        if self._improved is not None:
-            actions = self._improved.actions
-        self._solution = Construction(torch.zeros(len(actions)), actions)
-        data = SUBPROBLEMS[self._problem_name](self._instance, actions)
+        if not self.labels:
+            raise ValueError("labels: expected at least one file of solved instances, got none")
+        files = [Labels.load(path, problem) for path in self.labels]
+        self._instances: list[Any] = [
+            file.instance.to_torch(self.device, torch.float32) for file in files
+        ]
+        solutions = self._improved or [
+            torch.from_numpy(file.actions).to(self.device) for file in files
+        ]
+        data = self._cut(solutions)
         development, _ = sample(problem, _DEVELOPMENT, self.dev_instances)
         development = development.to_torch(self.device, torch.float32)
         total_timesteps, callback = self._setup_learn(
@@ -259,9 +268,14 @@ class BQNCO(SafeFiles, BaseAlgorithm):
         self._last_obs = None
         return total, callback
 
+    def _cut(self, solutions: list[torch.Tensor]) -> list[Subproblems]:
+        self._solutions = solutions
+        kind = SUBPROBLEMS[self._problem_name]
+        return [kind(*pair) for pair in zip(self._instances, solutions, strict=True)]
+
     def _train_block(
-        self, data: Subproblems, total_timesteps: int, callback: BaseCallback
-    ) -> tuple[Subproblems, bool]:
+        self, data: list[Subproblems], total_timesteps: int, callback: BaseCallback
+    ) -> tuple[list[Subproblems], bool]:
         """``dev_every`` updates, or as many as are left; false if a callback wants to stop."""
         self.policy.set_training_mode(True)
         losses: list[float] = []
@@ -278,7 +292,8 @@ class BQNCO(SafeFiles, BaseAlgorithm):
             rng.manual_seed(((self.seed or 0) << 32) + self._n_updates)
             if self.improve_every and self._n_updates and self._n_updates % self.improve_every == 0:
                 data = self._improve(rng)
-            draw = data.draw(rng, self.tokens)
+            number = int(torch.randint(len(data), (), generator=rng))
+            draw = data[number].draw(rng, self.tokens)
             loss = self.update(draw)
             losses.append(loss)
             self.num_timesteps += draw.state.num
@@ -307,16 +322,18 @@ class BQNCO(SafeFiles, BaseAlgorithm):
         self._n_updates += 1
         return loss.item()
 
-    def _improve(self, rng: torch.Generator) -> Subproblems:
+    def _improve(self, rng: torch.Generator) -> list[Subproblems]:
         """Shorten the labels with the policy as it is."""
         self.policy.set_training_mode(False)
-        self._solution = reconstruct(
-            self.policy, self._instance, self._solution, self.improve_iterations, rng
-        )
-        self._improved = self._solution
-        self.logger.record("train/label_reward", self._solution.total_reward.mean().item())
+        found = [
+            reconstruct(self.policy, instance, actions, self.improve_iterations, rng)
+            for instance, actions in zip(self._instances, self._solutions, strict=True)
+        ]
+        self._improved = [one.actions for one in found]
+        mean = torch.cat([one.total_reward for one in found]).mean().item()
+        self.logger.record("train/label_reward", mean)
         self.policy.set_training_mode(True)
-        return SUBPROBLEMS[self._problem_name](self._instance, self._solution.actions)
+        return self._cut(self._improved)
 
     def _select(self, problem: AnyProblem, development: Any) -> None:
         """Keep the weights if no earlier ones do better on the development instances."""

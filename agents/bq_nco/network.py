@@ -8,6 +8,9 @@ from torch.nn import functional as F
 
 from agents.bq_nco.tails import Tail
 
+#: By how much a distance of 1 lowers the scores of the most short-sighted head at first.
+STEEPEST = 8.0
+
 
 class Block(nn.Module):
     """Attention and feed-forward, each behind a residual connection.
@@ -21,7 +24,9 @@ class Block(nn.Module):
     normalization
         "rezero": x + alpha f(x), with alpha 0 at first; "layer": x + f(norm(x)).
     edges
-        Features of edges, added to the scores by a linear map per head; 0: none.
+        Number of features of edges, which are added to the scores by a linear map per head; 0:
+        none. At first heads look at smaller and smaller neighbourhoods by the first feature, a
+        distance.
     """
 
     def __init__(
@@ -42,9 +47,11 @@ class Block(nn.Module):
         self.out = nn.Linear(dim, dim)
         self.widen = nn.Linear(dim, feed_forward)
         self.narrow = nn.Linear(feed_forward, dim)
-        self.edge = nn.Sequential()
-        if edges:
-            self.edge.extend([nn.Linear(edges, 16), nn.ReLU(), nn.Linear(16, heads)])
+        self.edge = nn.Linear(edges, heads, bias=False) if edges else None
+        if self.edge is not None:
+            nn.init.zeros_(self.edge.weight)
+            with torch.no_grad():
+                self.edge.weight[:, 0] = -torch.linspace(0.0, STEEPEST, heads)
         self.rezero = normalization == "rezero"
         if self.rezero:
             self.alpha = nn.Parameter(torch.zeros(2))
@@ -70,7 +77,7 @@ class Block(nn.Module):
             part.reshape(batch, tokens, self.heads, dim // self.heads).transpose(1, 2)
             for part in (query, self.key(x), value)
         )
-        if edges is not None:
+        if edges is not None and self.edge is not None:
             bias = self.edge(edges).permute(0, 3, 1, 2)
             mask = bias if mask is None else bias.masked_fill(~mask, -torch.inf)
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=self.scale)
@@ -101,7 +108,7 @@ class BQNetwork(nn.Module):
         layers: int = 3,
         feed_forward: int = 256,
         scaled: bool = True,
-        normalization: str = "rezero",
+        normalization: str = "layer",
     ) -> None:
         super().__init__()
         if normalization not in ("rezero", "layer"):

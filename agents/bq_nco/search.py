@@ -178,7 +178,7 @@ def better(one: Construction, other: Construction) -> Construction:
 def reconstruct(
     policy: BQPolicy,
     instance: TSPInstance,
-    solution: Construction,
+    actions: torch.Tensor,
     iterations: int,
     rng: torch.Generator,
     largest: int = 50,
@@ -195,8 +195,8 @@ def reconstruct(
         Of the TSP.
     instance
         B instances with Euclidean distances.
-    solution
-        Their tours.
+    actions
+        Their tours, (B, N - 1).
     iterations
         How many times.
     rng
@@ -205,7 +205,7 @@ def reconstruct(
         Cities of the largest segment.
     """
     cities = instance.coordinates.shape[1]
-    tours = torch.nn.functional.pad(solution.actions, (1, 0))
+    tours = torch.nn.functional.pad(actions, (1, 0))
     num, device = len(tours), tours.device
     for _ in range(iterations):
         size = int(torch.randint(4, min(cities, largest) + 1, (), generator=rng))

@@ -3,6 +3,7 @@
 A tail holds nothing but what the rest of the solution depends on (bisimulation quotienting,
 arXiv 2301.03313). Routing tails can be canonical: translated to the origin, turned so that the
 destination lies on the x axis, and scaled, as the best completion does not depend on any of these.
+Canonical tails also have distances as features of edges.
 """
 
 from __future__ import annotations
@@ -149,6 +150,14 @@ def _geometry(
     return torch.stack([along, across, away, home], dim=2) / unit[..., None]
 
 
+def _distances(geometry: torch.Tensor, canonical: bool) -> torch.Tensor | None:
+    """Distances (B, n, n, 1) between points in canonical coordinates."""
+    if not canonical:
+        return None
+    points = geometry[..., :2].float()
+    return (points[:, :, None, :] - points[:, None, :, :]).norm(dim=3, keepdim=True)
+
+
 def _columns(*columns: torch.Tensor) -> torch.Tensor:
     return torch.cat([c if c.ndim == 3 else c[..., None] for c in columns], dim=2).float()
 
@@ -156,10 +165,11 @@ def _columns(*columns: torch.Tensor) -> torch.Tensor:
 class TSPTail:
     """Origin, remaining cities, destination."""
 
-    num_edges, num_outputs, has_ends = 0, 1, True
+    num_outputs, has_ends = 1, True
 
     def __init__(self, canonical: bool) -> None:
         self.canonical = canonical
+        self.num_edges = int(canonical)
         self.num_features = 4 if canonical else 2
 
     def __call__(self, instance: TSPInstance, state: TourState) -> Tail:
@@ -168,9 +178,13 @@ class TSPTail:
         tokens = _with_ends(nodes, state.current)
         points = gather(xp, instance.coordinates, tokens)
         inside = torch.ones_like(nodes, dtype=torch.bool) if present is None else present
-        features = _columns(_geometry(points, self.canonical))
+        geometry = _geometry(points, self.canonical)
         return Tail(
-            features, None, _middle(inside[..., None]), _true_ends(present), tokens[..., None]
+            _columns(geometry),
+            _distances(geometry, self.canonical),
+            _middle(inside[..., None]),
+            _true_ends(present),
+            tokens[..., None],
         )
 
 
@@ -203,10 +217,11 @@ class ATSPTail:
 class CVRPTail:
     """Origin, customers to serve, depot; outputs are "directly" and "by way of the depot"."""
 
-    num_edges, num_outputs, has_ends = 0, 2, True
+    num_outputs, has_ends = 2, True
 
     def __init__(self, canonical: bool) -> None:
         self.canonical = canonical
+        self.num_edges = int(canonical)
         self.num_features = (4 if canonical else 2) + 2
 
     def __call__(self, instance: CVRPInstance, state: CVRPState) -> Tail:
@@ -221,9 +236,10 @@ class CVRPTail:
         around = (state.current != 0)[:, None].expand_as(direct)
         # Outputs of the ends are never allowed; their actions mean nothing.
         first = 2 * (tokens - 1).clamp(min=0)
+        geometry = _geometry(points, self.canonical)
         return Tail(
-            _columns(_geometry(points, self.canonical), demand, load),
-            None,
+            _columns(geometry, demand, load),
+            _distances(geometry, self.canonical),
             _middle(torch.stack([direct, around], dim=2)),
             None,
             torch.stack([first, first + 1], dim=2),
@@ -233,10 +249,11 @@ class CVRPTail:
 class OrienteeringTail:
     """Origin, customers within reach, depot; lengths are in units of the length left."""
 
-    num_edges, num_outputs, has_ends = 0, 1, True
+    num_outputs, has_ends = 1, True
 
     def __init__(self, canonical: bool) -> None:
         self.canonical = canonical
+        self.num_edges = int(canonical)
         self.num_features = (4 if canonical else 2) + 2
 
     def __call__(self, instance: OrienteeringInstance, state: OrienteeringState) -> Tail:
@@ -255,7 +272,7 @@ class OrienteeringTail:
         inside = torch.ones_like(nodes, dtype=torch.bool) if present is None else present
         return Tail(
             _columns(geometry, share, slack),
-            None,
+            _distances(geometry, self.canonical),
             _middle(inside[..., None]),
             _true_ends(present),
             tokens[..., None],

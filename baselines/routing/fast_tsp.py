@@ -7,6 +7,7 @@ import time
 import numpy as np
 
 from baselines.common.solution import Solution
+from or_envs.routing import metric
 from or_envs.routing.tsp import TSP, TSPInstance
 
 #: Largest distance that fast-tsp takes (unsigned 16-bit).
@@ -23,10 +24,19 @@ class FastTSP:
     Parameters
     ----------
     problem, seed
-        As for every baseline; not needed.
+        A TSP; the seed is not needed.
+
+    Raises
+    ------
+    ValueError
+        If the problem is another.
+    ImportError
+        If fast-tsp is not installed.
     """
 
     def __init__(self, problem: TSP, seed: int = 0) -> None:
+        if not isinstance(problem, TSP):
+            raise ValueError(f"problem: expected a TSP, got {type(problem).__name__}")
         try:
             import fast_tsp
         except ImportError:
@@ -38,9 +48,7 @@ class FastTSP:
     ) -> Solution:
         """Search until ``time_limit`` seconds (default: 2) or convergence, whichever is first."""
         start = time.perf_counter()
-        coordinates = instance.coordinates[0]
-        difference = coordinates[:, None, :] - coordinates[None, :, :]
-        distances = np.sqrt((difference * difference).sum(axis=2))
+        distances = metric.matrix(instance)
         longest = distances.max()
         scale = _LARGEST / longest if longest > 0 else 0.0
         tour = np.array(

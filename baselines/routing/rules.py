@@ -1,20 +1,90 @@
-"""Decision rules for the travelling salesman problem."""
+"""Decision rules of routing problems."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from or_envs.core import gather
-from or_envs.routing.tour import TourState
-from or_envs.routing.tsp import TSPInstance
+from or_envs.core import AnyProblem
+from or_envs.routing import metric
+from or_envs.routing.cvrp import CVRP, CVRPInstance, CVRPState
+from or_envs.routing.orienteering import Orienteering, OrienteeringInstance, OrienteeringState
 
 
 class NearestNeighbour:
-    """Travels to the nearest remaining city; the lowest number wins a tie."""
+    """Travels to the nearest remaining city (TSP, ATSP); the lowest number wins a tie."""
 
-    def __call__(self, instance: TSPInstance, state: TourState) -> np.ndarray:
+    def __call__(self, instance: Any, state: Any) -> np.ndarray:
         """Return the next cities, (B,)."""
-        here = gather(np, instance.coordinates, state.current)
-        difference = instance.coordinates - here[:, None, :]
-        squared = (difference * difference).sum(axis=2)
-        return np.where(state.remaining, squared, np.inf).argmin(axis=1)
+        way = metric.legs_from(np, instance, state.current)
+        return np.where(state.remaining, way, np.inf).argmin(axis=1)
+
+
+class NearestCustomer:
+    """Drives to the nearest customer that the load is enough for, else home first.
+
+    Parameters
+    ----------
+    problem
+        A CVRP, in either mode.
+    """
+
+    def __init__(self, problem: CVRP) -> None:
+        self.direct = problem.mode == "direct"
+
+    def __call__(self, instance: CVRPInstance, state: CVRPState) -> np.ndarray:
+        """Return the next actions, (B,)."""
+        fits = state.remaining & (instance.demand <= state.load[:, None])
+        stays = fits.any(axis=1)
+        here = np.where(stays | self.direct, state.current, 0)
+        way = metric.legs_from(np, instance, here)
+        wanted = np.where(stays[:, None], fits, state.remaining)
+        node = np.where(wanted, way, np.inf).argmin(axis=1)
+        if self.direct:
+            return np.where(stays, node, 0)
+        return np.maximum(2 * (node - 1) + ~stays, 0)
+
+
+class PrizeRatio:
+    """Visits the customer of the largest prize per extra length, on the way home (orienteering).
+
+    The extra length is the way there and home less the way home from here.
+    """
+
+    def __call__(self, instance: OrienteeringInstance, state: OrienteeringState) -> np.ndarray:
+        """Return the next nodes, (B,), or home where no customer is within reach."""
+        home = metric.legs_to_start(np, instance)
+        there = metric.legs_from(np, instance, state.current)
+        way = there + home
+        allowed = state.remaining & (way <= state.left[:, None])
+        extra = way - np.take_along_axis(home, state.current[:, None], axis=1)
+        ratio = instance.prize / np.maximum(extra, 1e-9)
+        return np.where(allowed.any(axis=1), np.where(allowed, ratio, -1.0).argmax(axis=1), 0)
+
+
+def nearest_neighbour(problem: AnyProblem, seed: int) -> Any:
+    """Return the nearest-neighbour rule of TSP, ATSP or CVRP.
+
+    Raises
+    ------
+    ValueError
+        If the problem is another.
+    """
+    name = type(problem).__name__
+    if name not in ("TSP", "ATSP", "CVRP"):
+        raise ValueError(f"problem: expected TSP, ATSP or CVRP, got {name}")
+    return NearestCustomer(problem) if isinstance(problem, CVRP) else NearestNeighbour()
+
+
+def prize_ratio(problem: AnyProblem, seed: int) -> PrizeRatio:
+    """Return the rule of the largest prize per extra length.
+
+    Raises
+    ------
+    ValueError
+        If the problem is not orienteering.
+    """
+    if not isinstance(problem, Orienteering):
+        raise ValueError(f"problem: expected Orienteering, got {type(problem).__name__}")
+    return PrizeRatio()
