@@ -1,0 +1,373 @@
+"""BQ-NCO: views, training data, searches, files."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import or_envs
+from agents.bq_nco.bq_nco import BQNCO
+from agents.bq_nco.labels import Labels
+from agents.bq_nco.network import BQNetwork
+from agents.bq_nco.search import beam, construct, many_starts, reconstruct
+from agents.bq_nco.subproblems import SUBPROBLEMS
+from agents.bq_nco.tails import VIEWS, view_of
+from or_envs.core.sb3 import make_sb3_vec_env
+
+SIZES = {
+    "TSP": {"num_cities": 6},
+    "ATSP": {"num_cities": 6},
+    "CVRP": {"num_customers": 5, "capacity": 12},
+    "Orienteering": {"num_customers": 6, "budget": 1.8},
+    "Knapsack": {"num_items": 8, "family": "integers", "capacity": 1500.0},
+}
+every_problem = pytest.mark.parametrize("name", SIZES)
+
+
+def problem_of(name, **kwargs):
+    return or_envs.make_problem(f"or_envs/{name}-v0", **{**SIZES[name], **kwargs})
+
+
+def best_solution(problem, instance, state=None):
+    """Largest total reward from a state, and actions that have it, by trying everything."""
+    state = problem.initial(instance) if state is None else state
+    best, plan = -np.inf, []
+    for action in np.flatnonzero(problem.action_mask(instance, state)[0]):
+        post, reward = problem.post_decision(instance, state, np.array([action]))
+        following, outcome, over = problem.transition(instance, post, None)
+        value, rest = (0.0, []) if over[0] else best_solution(problem, instance, following)
+        value += reward[0] + outcome[0]
+        if value > best + 1e-12:
+            best, plan = value, [int(action), *rest]
+    return best, plan
+
+
+def solved(name, num):
+    problem = problem_of(name)
+    instance, _ = or_envs.sample(problem, 0, num)
+    actions = np.full((num, problem.max_steps), -1)
+    for row in range(num):
+        _, plan = best_solution(problem, instance.rows(np.array([row])))
+        actions[row, : len(plan)] = plan
+    return Labels(instance, actions)
+
+
+def model_of(name, tmp_path, labels=None, **kwargs):
+    path = tmp_path / "labels.npz"
+    (labels or solved(name, 6)).save(path)
+    env = make_sb3_vec_env(f"or_envs/{name}-v0", 1, 0, **SIZES[name])
+    settings = {"dev_every": 10, "dev_instances": 8, "tokens": 200, "warm_up": 5, "seed": 0}
+    architecture = {"dim": 32, "heads": 4, "layers": 2, "feed_forward": 32}
+    return BQNCO(
+        "BQPolicy",
+        env,
+        labels=[str(path)],
+        device="cpu",
+        policy_kwargs=architecture,
+        **{**settings, **kwargs},
+    )
+
+
+def test_published_network_has_the_published_number_of_parameters():
+    network = BQNetwork(2, 0, 1, True, 192, 12, 9, 512, scaled=False, normalization="rezero")
+    assert sum(p.numel() for p in network.parameters()) == 3_107_539
+
+
+def drawn(name, tokens=60, seed=0):
+    labels = solved(name, 6)
+    instance = labels.instance.to_torch("cpu", torch.float64)
+    data = SUBPROBLEMS[name](instance, torch.from_numpy(labels.actions))
+    return [data.draw(torch.Generator().manual_seed(seed + k), tokens) for k in range(12)]
+
+
+@every_problem
+def test_targets_are_the_first_steps_of_optimal_completions(name):
+    """So they are for every sub-problem of an optimal solution; a wrong order would break it."""
+    for draw in drawn(name):
+        nodes = draw.state.remaining.shape[1]
+        size = {"TSP": nodes, "ATSP": nodes, "Knapsack": nodes}.get(name, nodes - 1)
+        key = next(iter(SIZES[name]))
+        problem = or_envs.make_problem(f"or_envs/{name}-v0", **{key: size})
+        for row in range(min(draw.state.num, 3)):
+            index = torch.tensor([row])
+            instance, state = (
+                part.rows(index).map(lambda x: x.numpy()) for part in (draw.instance, draw.state)
+            )
+            best, _ = best_solution(problem, instance, state)
+            targets = [int(t) for t in draw.targets[row] if t >= 0]
+            assert targets
+            for target in targets:
+                post, reward = problem.post_decision(instance, state, np.array([target]))
+                following, outcome, over = problem.transition(instance, post, None)
+                value = reward[0] + outcome[0]
+                if not over[0]:
+                    value += best_solution(problem, instance, following)[0]
+                assert value == pytest.approx(best, rel=1e-9, abs=1e-9)
+
+
+@every_problem
+def test_targets_are_allowed_outputs(name):
+    view = view_of(name)
+    for draw in drawn(name):
+        tail = view(draw.instance, draw.state)
+        right = (tail.actions[..., None] == draw.targets[:, None, None, :]).any(dim=3)
+        assert (right & tail.allowed).flatten(1).any(dim=1).all()
+
+
+def test_subproblems_of_tours_have_every_size():
+    sizes = {draw.state.remaining.shape[1] for draw in drawn("TSP")}
+    assert sizes <= set(range(4, 8))
+    assert 7 in sizes  # the whole tour, closed
+
+
+@every_problem
+def test_scores_follow_their_tokens(name):
+    """Another numbering of the nodes only renumbers the scores."""
+    problem = problem_of(name)
+    instance, _ = or_envs.sample(problem, 3, 4)
+    data = instance.to_torch("cpu", torch.float64)
+    state = problem.initial(data)
+    view = view_of(name)
+    torch.manual_seed(0)
+    network = BQNetwork(view.num_features, view.num_edges, view.num_outputs, view.has_ends)
+    nodes = state.remaining.shape[1]
+    first = 0 if name == "Knapsack" else 1
+    order = torch.cat([torch.arange(first), first + torch.randperm(nodes - first)])
+
+    def renumbered(x):
+        for axis in range(1, x.ndim):
+            if x.shape[axis] == nodes:
+                x = x.index_select(axis, order)
+        return x
+
+    def by_action(tail):
+        found = {}
+        scores, actions = network(tail), tail.actions.flatten(1)
+        for row in range(4):
+            for score, action in zip(scores[row], actions[row], strict=True):
+                if torch.isfinite(score):
+                    found[row, int(action)] = score.item()
+        return found
+
+    before = by_action(view(data, state))
+    after = by_action(view(data.map(renumbered), state.map(renumbered)))
+    assert len(before) == len(after)
+    outputs = view.num_outputs
+    for (row, action), score in after.items():
+        if name == "CVRP":
+            old = outputs * (int(order[action // 2 + 1]) - 1) + action % 2
+        else:
+            old = int(order[action])
+        assert score == pytest.approx(before[row, old], abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["TSP", "CVRP"])
+def test_canonical_tails_do_not_turn_move_or_grow(name):
+    problem = problem_of(name)
+    instance, _ = or_envs.sample(problem, 0, 3)
+    data = instance.to_torch("cpu", torch.float64)
+    state = problem.initial(data)
+    step = problem.action_mask(data, state).long().argmax(dim=1)
+    state, _ = problem.post_decision(data, state, step)
+    turn = torch.tensor([[0.6, -0.8], [0.8, 0.6]], dtype=torch.float64)
+    moved = data.map(lambda x: 7.0 * x @ turn + 3.0 if x.ndim == 3 and x.shape[2] == 2 else x)
+    view = view_of(name)
+    one, other = view(data, state), view(moved, state)
+    torch.testing.assert_close(one.features, other.features, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(one.edges, other.edges, atol=1e-5, rtol=1e-5)
+
+
+def test_filling_up_rows_changes_nothing():
+    problem = problem_of("Knapsack")
+    instance, _ = or_envs.sample(problem, 0, 4)
+    data = instance.to_torch("cpu", torch.float64)
+    state = problem.initial(data)
+    chosen = torch.tensor([0, 1, 2, 3])
+    state, _ = problem.post_decision(data, state, chosen)
+    state.remaining[0, 4:6] = False
+    view = view_of("Knapsack")
+    network = BQNetwork(4, 0, 1, False)
+    together = network(view(data, state))
+    for row in range(4):
+        index = torch.tensor([row])
+        alone = network(view(data.rows(index), state.rows(index)))[0]
+        alone = alone[torch.isfinite(alone)]
+        mine = together[row][torch.isfinite(together[row])]
+        torch.testing.assert_close(mine, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_rezero_starts_as_the_identity():
+    """Scores depend on a token's own features only."""
+    network = BQNetwork(2, 0, 1, True, normalization="rezero")
+    view = view_of("TSP", canonical=False)
+    problem = problem_of("TSP")
+    instance, _ = or_envs.sample(problem, 0, 1)
+    data = instance.to_torch()
+    before = network(view(data, problem.initial(data)))
+    data.coordinates[0, 2] += 0.3
+    after = network(view(data, problem.initial(data)))
+    changed = before[0] != after[0]
+    changed &= torch.isfinite(before[0])
+    assert changed.sum() == 1
+
+
+@every_problem
+def test_learning_solving_and_files(name, tmp_path):
+    model = model_of(name, tmp_path)
+    model.learn(1500)
+    problem = problem_of(name)
+    instance, _ = or_envs.sample(problem, 50, 8)
+    data = instance.to_torch("cpu", torch.float64)
+    greedy = construct(model.policy, problem, data)
+    rule = model.decision_rule(problem)
+    played = or_envs.simulate(problem, rule, instance)
+    np.testing.assert_allclose(greedy.total_reward, played.total_reward, rtol=1e-6, atol=1e-6)
+    one, many = (beam(model.policy, problem, data, width) for width in (1, 64))
+    torch.testing.assert_close(one.total_reward, greedy.total_reward)
+    best = [best_solution(problem, instance.rows(np.array([row])))[0] for row in range(8)]
+    assert many.total_reward.mean() >= greedy.total_reward.mean() - 1e-9
+    assert (many.total_reward.numpy() <= np.array(best) + 1e-6).all()
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    again = BQNCO.load(path, device="cpu")
+    same = or_envs.simulate(problem, again.decision_rule(problem), instance)
+    np.testing.assert_array_equal(same.actions, played.actions)
+    # By observations alone it is the same policy, up to single precision.
+    seen = or_envs.core.simulation.policy_rule(problem, Predicting(again))
+    shown = or_envs.simulate(problem, seen, instance)
+    assert shown.total_reward.mean() == pytest.approx(played.total_reward.mean(), rel=0.02)
+
+
+class Predicting:
+    """The part of a model that needs observations only."""
+
+    def __init__(self, model):
+        self.predict = model.predict
+
+
+def test_a_wide_beam_is_exhaustive(tmp_path):
+    model = model_of("TSP", tmp_path)
+    problem = problem_of("TSP")
+    instance, _ = or_envs.sample(problem, 9, 5)
+    found = beam(model.policy, problem, instance.to_torch("cpu", torch.float64), 120)
+    best = [best_solution(problem, instance.rows(np.array([row])))[0] for row in range(5)]
+    np.testing.assert_allclose(found.total_reward, best, rtol=1e-9)
+
+
+def test_reconstruction_never_lengthens(tmp_path):
+    model = model_of("TSP", tmp_path)
+    problem = or_envs.make_problem("or_envs/TSP-v0", num_cities=12)
+    instance, _ = or_envs.sample(problem, 0, 6)
+    data = instance.to_torch("cpu", torch.float64)
+    tours = torch.stack([1 + torch.randperm(11, generator=torch.Generator().manual_seed(k))
+                         for k in range(6)])  # fmt: skip
+    lengths = [or_envs.simulate(problem, tours.numpy(), instance).total_reward]
+    for iterations in (5, 50):
+        rng = torch.Generator().manual_seed(1)
+        found = reconstruct(model.policy, data, tours, iterations, rng)
+        replayed = or_envs.simulate(problem, found.actions.numpy(), instance).total_reward
+        np.testing.assert_allclose(found.total_reward, replayed, rtol=1e-9)
+        lengths.append(replayed)
+    assert (lengths[1] >= lengths[0] - 1e-9).all()
+    assert (lengths[2] >= lengths[0] - 1e-9).all()
+    assert lengths[2].mean() > lengths[0].mean()
+
+
+def test_many_starts_are_tours_from_city_0(tmp_path):
+    model = model_of("TSP", tmp_path)
+    problem = problem_of("TSP")
+    instance, _ = or_envs.sample(problem, 0, 6)
+    data = instance.to_torch("cpu", torch.float64)
+    found = many_starts(model.policy, data, 6)
+    replayed = or_envs.simulate(problem, found.actions.numpy(), instance).total_reward
+    np.testing.assert_allclose(found.total_reward, replayed, rtol=1e-9)
+    greedy = construct(model.policy, problem, data)
+    assert (found.total_reward >= greedy.total_reward - 1e-9).all()
+
+
+def test_own_labels_get_shorter(tmp_path):
+    problem = or_envs.make_problem("or_envs/TSP-v0", num_cities=6)
+    instance, _ = or_envs.sample(problem, 0, 40)
+    random = np.stack([1 + np.random.default_rng(k).permutation(5) for k in range(40)])
+    model = model_of("TSP", tmp_path, Labels(instance, random), improve_every=5)
+    model.learn(1500)
+    now = or_envs.simulate(problem, model._improved[0].numpy(), instance).total_reward
+    assert now.mean() > or_envs.simulate(problem, random, instance).total_reward.mean()
+
+
+@pytest.mark.parametrize("improve_every", [0, 7])
+def test_a_resumed_training_is_the_same(tmp_path, improve_every):
+    from agents.common.checkpoint import ExactCheckpoint, learn_resumable
+
+    labels = solved("TSP", 6)
+    whole = model_of("TSP", tmp_path, labels, improve_every=improve_every)
+    learn_resumable(whole, 2400, tmp_path / "whole.safetensors")
+    killed = model_of("TSP", tmp_path, labels, improve_every=improve_every)
+    file = tmp_path / "killed.safetensors"
+
+    class Kill(ExactCheckpoint):
+        def _on_rollout_start(self):
+            super()._on_rollout_start()
+            if self._rollouts == 4:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        killed.learn(2400, callback=Kill(file, every=1))
+    resumed = model_of("TSP", tmp_path, labels, improve_every=improve_every)
+    learn_resumable(resumed, 2400, file)
+    for one, other in zip(
+        whole.policy.state_dict().values(), resumed.policy.state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_first_loss_is_that_of_a_uniform_choice(tmp_path):
+    model = model_of("TSP", tmp_path)
+    draw = drawn("TSP", 300)[0]
+    choices = draw.state.remaining.sum(dim=1)[0].item()
+    assert model.update(draw) == pytest.approx(math.log(choices), abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"tokens": 0}, "tokens: expected an integer >= 1, got 0"),
+        ({"max_grad_norm": 0.0}, "max_grad_norm: expected a number > 0"),
+        ({"improve_every": -1}, "improve_every: expected an integer >= 0"),
+        ({"policy_kwargs": {"heads": 5}}, "dim: expected a multiple of heads"),
+        ({"policy_kwargs": {"normalization": "batch"}}, "normalization: expected 'rezero'"),
+    ],
+)
+def test_wrong_settings_are_named(kwargs, message):
+    env = make_sb3_vec_env("or_envs/TSP-v0", 1, 0, num_cities=6)
+    with pytest.raises(ValueError, match=message):
+        BQNCO("BQPolicy", env, device="cpu", **kwargs)
+
+
+def test_wrong_environments_and_labels_are_named(tmp_path):
+    with pytest.raises(ValueError, match="env: BQ-NCO knows TSP, ATSP, CVRP"):
+        BQNCO("BQPolicy", make_sb3_vec_env("or_envs/LotSizing-v0", 1, 0), device="cpu")
+    env = make_sb3_vec_env("or_envs/CVRP-v0", 1, 0, mode="direct")
+    with pytest.raises(ValueError, match="env: BQNCO needs mode='bq', got 'direct'"):
+        BQNCO("BQPolicy", env, device="cpu")
+    env = make_sb3_vec_env("or_envs/CVRP-v0", 1, 0)
+    with pytest.raises(ValueError, match="improve_every: expected 0 except for TSP"):
+        BQNCO("BQPolicy", env, device="cpu", improve_every=3)
+    with pytest.raises(ValueError, match="labels: expected a sequence of files"):
+        BQNCO("BQPolicy", env, labels="file.npz", device="cpu")
+    with pytest.raises(ValueError, match="labels: expected at least one file"):
+        BQNCO("BQPolicy", env, device="cpu").learn(1)
+    wrong = tmp_path / "wrong.npz"
+    wrong.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="labels: expected an npz file"):
+        BQNCO("BQPolicy", env, labels=[str(wrong)], device="cpu").learn(1)
+    solved("TSP", 2).save(wrong)
+    with pytest.raises(ValueError, match=r"labels: .*expected arrays actions, instance.coord"):
+        BQNCO("BQPolicy", env, labels=[str(wrong)], device="cpu").learn(1)
+
+
+def test_every_view_has_training_data():
+    assert VIEWS.keys() == SUBPROBLEMS.keys()
+    assert len(set(itertools.chain(VIEWS, SIZES))) == len(VIEWS)
