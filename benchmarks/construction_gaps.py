@@ -22,7 +22,7 @@ import yaml
 
 import or_envs
 from agents.bq_nco.bq_nco import BQNCO
-from agents.bq_nco.search import Construction, beam, construct, many_starts, reconstruct
+from agents.bq_nco.search import Construction, decoder
 from baselines.registration import make
 from benchmarks.cli import key_value
 from benchmarks.problems import build_problem
@@ -32,33 +32,6 @@ from or_envs.core.problem import AnyProblem
 COLUMNS = ("contestant", "instances", "cost", "gap_percent", "standard_error", "seconds_each")
 #: Instances that a decoder solves at a time.
 ROWS = 250
-
-
-def decoder(name: str, model: BQNCO, problem: AnyProblem) -> Callable[[Any], Construction]:
-    """Return the search of a name: greedy, beam:W, starts:S or reconstruct:I (after a greedy one).
-
-    Raises
-    ------
-    ValueError
-        If the name is another.
-    """
-    kind, _, number = name.partition(":")
-    policy = model.policy
-    if name == "greedy":
-        return lambda instance: construct(policy, problem, instance)
-    if kind == "beam":
-        return lambda instance: beam(policy, problem, instance, int(number))
-    if kind == "starts":
-        return lambda instance: many_starts(policy, instance, int(number))
-    if kind == "reconstruct":
-
-        def improved(instance: Any) -> Construction:
-            first = construct(policy, problem, instance).actions
-            rng = torch.Generator().manual_seed(0)
-            return reconstruct(policy, instance, first, int(number), rng)
-
-        return improved
-    raise ValueError(f"decoder: expected greedy, beam:W, starts:S or reconstruct:I, got {name!r}")
 
 
 def decode(search: Callable[[Any], Construction], problem: AnyProblem, instance: Any) -> np.ndarray:
@@ -128,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in args.baselines:
         report(name, lambda data, name=name: baseline(name, problem, data, {}))  # type: ignore[misc]
     for name in args.decoders:
-        search = decoder(name, model, problem)
+        search = decoder(name, model.policy, problem)
         report(
             f"bq_nco {name}",
             lambda data, search=search: decode(search, problem, data),  # type: ignore[misc]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import or_envs
+from baselines.common.solution import Solution
 from benchmarks import contestants
 from benchmarks.config import read_yaml
 from benchmarks.errors import UserError
@@ -54,6 +56,47 @@ def trained(problem: AnyProblem, seed: int, name: str) -> Any:
     """
     folder = resources.files("benchmarks") / "trained" / name
     return load_player(str(folder), None, problem, seed)
+
+
+class TrainedSearch:
+    """A trained construction agent of the package with a search, as a solver of a suite.
+
+    Parameters
+    ----------
+    problem, seed
+        As for every contestant; the search has a seed of its own.
+    name
+        Folder of the agent.
+    decoder
+        See :func:`agents.bq_nco.search.decoder`.
+
+    Raises
+    ------
+    UserError
+        If there is no such folder, or its agent does not fit the problem.
+    """
+
+    def __init__(self, problem: AnyProblem, seed: int, name: str, decoder: str) -> None:
+        from agents.bq_nco import search
+
+        folder = Path(str(resources.files("benchmarks") / "trained" / name))
+        model = load_model(folder / MODEL, None, problem)
+        try:
+            self._search = search.decoder(decoder, model.policy, problem)
+        except ValueError as error:
+            raise UserError(f"contestant: {error}") from error
+        self.problem = problem
+
+    def solve(
+        self, instance: Any, exogenous: Any = None, time_limit: float | None = None
+    ) -> Solution:
+        """Search; there is no way to stop early."""
+        start = time.perf_counter()
+        found = self._search(instance.to_torch()).actions[0].numpy()
+        actions = found[found >= 0]
+        # The search runs in single precision; its cost is the environment's.
+        cost = -float(or_envs.simulate(self.problem, actions[None], instance).total_reward[0])
+        return Solution(actions, cost, None, "feasible", time.perf_counter() - start)
 
 
 def load_model(path: Path, algorithm: str | None, problem: AnyProblem) -> Any:

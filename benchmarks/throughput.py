@@ -36,6 +36,8 @@ Work = Callable[[], int]
 
 _LOT_SIZING: tuple[str, dict[str, Any]] = ("or_envs/LotSizing-v0", {"instance": "15x5"})
 _TSP: tuple[str, dict[str, Any]] = ("or_envs/TSP-v0", {"num_cities": 50})
+_CVRP: tuple[str, dict[str, Any]] = ("or_envs/CVRP-v0", {"num_customers": 100})
+_KNAPSACK: tuple[str, dict[str, Any]] = ("or_envs/Knapsack-v0", {"num_items": 50})
 _LOST_SALES: tuple[str, dict[str, Any]] = (
     "or_envs/SingleStoreLostSales-v0",
     {"instance": "poisson-L4-p9"},
@@ -160,6 +162,25 @@ def simulated(env_id: str, env_kwargs: dict[str, Any], num: int, on_torch: bool)
     return run
 
 
+def bare(env_id: str, env_kwargs: dict[str, Any], num: int, compiled: bool) -> Work:
+    """The dynamics alone, by kernels or numpy: given actions, and the mask of every step."""
+    problem = or_envs.make_problem(env_id, **env_kwargs)
+    actions = _actions(env_id, env_kwargs, num, problem.max_steps)
+    instance, _ = or_envs.sample(problem, 0, num)
+    if compiled:
+        problem = problem.compiled()
+
+    def run() -> int:
+        state = problem.initial(instance)
+        for action in actions:
+            problem.action_mask(instance, state)
+            state, _ = problem.post_decision(instance, state, action)
+            state, _, _ = problem.transition(instance, state, None)
+        return num * len(actions)
+
+    return run
+
+
 def differentiated(env_id: str, env_kwargs: dict[str, Any], policy: str, num: int) -> Work:
     """Updates of HDPO: steps forward through policy and simulator, and backward."""
     import torch
@@ -183,12 +204,16 @@ def differentiated(env_id: str, env_kwargs: dict[str, Any], policy: str, num: in
 
 def cases() -> Iterator[tuple[str, str, Work]]:
     """Name, what is counted, and the work of every figure."""
-    modes = (("step", False), ("draw + step", True))
-    for title, (env_id, env_kwargs), sizes in (
-        ("LotSizing 15x5", _LOT_SIZING, (1, 64, 1024, 4096)),
-        ("TSP 50", _TSP, (1, 64, 1024)),
-        ("SingleStoreLostSales", _LOST_SALES, (1, 64, 1024)),
-        ("OneWarehouse n10", _ONE_WAREHOUSE, (1, 64, 1024)),
+    both = (("step", False), ("draw + step", True))
+    # What the later episodes of these allow depends on their data: actions cannot be drawn before.
+    drawn = both[1:]
+    for title, (env_id, env_kwargs), sizes, modes in (
+        ("LotSizing 15x5", _LOT_SIZING, (1, 64, 1024, 4096), both),
+        ("TSP 50", _TSP, (1, 64, 1024), both),
+        ("CVRP 100", _CVRP, (1024,), drawn),
+        ("Knapsack 50", _KNAPSACK, (1024,), drawn),
+        ("SingleStoreLostSales", _LOST_SALES, (1, 64, 1024), both),
+        ("OneWarehouse n10", _ONE_WAREHOUSE, (1, 64, 1024), both),
     ):
         for what, draw in modes:
             yield f"{title}, gym.make", what, single(env_id, env_kwargs, draw)
@@ -199,6 +224,14 @@ def cases() -> Iterator[tuple[str, str, Work]]:
         for library, on_torch in (("numpy", False), ("torch", True)):
             name = f"{title}, simulate 1,024 on {library}"
             yield name, "step", simulated(env_id, env_kwargs, 1024, on_torch)
+    for title, (env_id, env_kwargs) in (
+        ("TSP 50", _TSP),
+        ("CVRP 100", _CVRP),
+        ("Knapsack 50", _KNAPSACK),
+    ):
+        for what, compiled in (("kernels", True), ("numpy", False)):
+            name = f"{title}, dynamics of 1,024 by {what}"
+            yield name, "step + mask", bare(env_id, env_kwargs, 1024, compiled)
     for title, (env_id, env_kwargs), policy, num in (
         ("SingleStoreLostSales", _LOST_SALES, "MlpPolicy", 1024),
         ("OneWarehouse n10", _ONE_WAREHOUSE, "GNN", 128),

@@ -7,6 +7,7 @@ what they return is the environment's.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -235,3 +236,34 @@ def reconstruct(
     points = gather(xp, instance.coordinates, tours)
     length = (points - points.roll(-1, dims=1)).norm(dim=2).sum(dim=1)
     return Construction(-length, tours[:, 1:])
+
+
+def decoder(name: str, policy: BQPolicy, problem: AnyProblem) -> Callable[[Any], Construction]:
+    """Return the search of a name: from a torch batch of instances to solutions.
+
+    "greedy"; "beam:W"; and for the TSP "starts:S" and "reconstruct:I", which starts from the greedy
+    tours.
+
+    Raises
+    ------
+    ValueError
+        If the name is another, or the problem is not the TSP where it has to be.
+    """
+    kind, _, number = name.partition(":")
+    if name == "greedy":
+        return lambda instance: construct(policy, problem, instance)
+    if kind == "beam" and number.isdigit():
+        return lambda instance: beam(policy, problem, instance, int(number))
+    if kind in ("starts", "reconstruct") and number.isdigit():
+        if policy.problem != TSP.__name__:
+            raise ValueError(f"decoder: {name!r} is for TSP only, got {policy.problem}")
+        if kind == "starts":
+            return lambda instance: many_starts(policy, instance, int(number))
+
+        def improved(instance: TSPInstance) -> Construction:
+            first = construct(policy, problem, instance).actions
+            rng = torch.Generator().manual_seed(0)
+            return reconstruct(policy, instance, first, int(number), rng)
+
+        return improved
+    raise ValueError(f"decoder: expected greedy, beam:W, starts:S or reconstruct:I, got {name!r}")

@@ -49,8 +49,8 @@ class OrienteeringDP:
         """Solve to optimality; there is no way to stop early."""
         start = time.perf_counter()
         distances, prize = metric.matrix(instance), instance.prize[0]
-        # Half the tolerance of the problem, which sums the lengths in another order.
-        limit = float(instance.budget[0]) + 0.5 * TOLERANCE
+        # Nearly the tolerance of the problem, which sums the lengths in another order.
+        limit = float(instance.budget[0]) + 0.999 * TOLERANCE
         route = _solve(distances, prize, limit)
         objective = -float(prize[route].sum())
         actions = visit_actions(self.problem, route.tolist())

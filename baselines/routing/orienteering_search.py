@@ -57,8 +57,8 @@ class OrienteeringSearch:
         start = time.perf_counter()
         distances = metric.matrix(instance)
         prize, budget = instance.prize[0], float(instance.budget[0])
-        # Half the tolerance of the problem, which sums the lengths in another order.
-        limit = budget + 0.5 * TOLERANCE
+        # Nearly the tolerance of the problem, which sums the lengths in another order.
+        limit = budget + 0.999 * TOLERANCE
         route = np.zeros(0, dtype=np.int64)
         left, chunk = self.iterations, 0
         while left > 0:
