@@ -268,6 +268,12 @@ class BQNCO(SafeFiles, BaseAlgorithm):
         self._last_obs = None
         return total, callback
 
+    def subproblems(self, labels: Labels) -> Subproblems:
+        """Training data of one set of labels, on the device."""
+        instance: Any = labels.instance.to_torch(self.device, torch.float32)
+        actions = torch.from_numpy(labels.actions).to(self.device)
+        return SUBPROBLEMS[self._problem_name](instance, actions)
+
     def _cut(self, solutions: list[torch.Tensor]) -> list[Subproblems]:
         self._solutions = solutions
         kind = SUBPROBLEMS[self._problem_name]
