@@ -91,6 +91,7 @@ TABLE = {
         "baselines.routing.iterated_local_search:IteratedLocalSearch"
     ),
     "routing/asymmetric_search": "baselines.routing.asymmetric_search:AsymmetricSearch",
+    "routing/subtour_elimination": "baselines.routing.subtour:SubtourElimination",
     "routing/fast_tsp": "baselines.routing.fast_tsp:FastTSP",
     "routing/genetic": "baselines.routing.genetic:GeneticTSP",
     "routing/savings": "baselines.routing.savings:Savings",
