@@ -97,6 +97,7 @@ TABLE = {
     "routing/savings": "baselines.routing.savings:Savings",
     "routing/sweep": "baselines.routing.savings:Sweep",
     "routing/hybrid_genetic": "baselines.routing.hybrid_genetic:HybridGenetic",
+    "routing/pyvrp": "baselines.routing.pyvrp_search:PyVRPSearch",
     "routing/orienteering_dp": "baselines.routing.orienteering_dp:OrienteeringDP",
     "routing/orienteering_search": "baselines.routing.orienteering_search:OrienteeringSearch",
     "knapsack/random": "baselines.common.random_rule:RandomRule",

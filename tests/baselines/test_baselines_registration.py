@@ -39,6 +39,7 @@ PROBLEMS = {
     "post_decision_lake": lambda: PostDecisionLake(size=4),
     "routing": lambda: TSP(6),
     "routing/prize_ratio": lambda: Orienteering(8),
+    "routing/pyvrp": lambda: CVRP(8),
     "routing/orienteering_dp": lambda: Orienteering(8),
     "routing/orienteering_search": lambda: Orienteering(8),
     "routing/savings": lambda: CVRP(8),

@@ -161,3 +161,13 @@ def test_wrong_problems_are_refused(name, id, settings, message):
     problem = or_envs.make_problem(f"or_envs/{id}-v0")
     with pytest.raises(ValueError, match=message):
         make(f"routing/{name}", problem, 0, **settings)
+
+
+def test_pyvrp_is_near_the_best():
+    for seed in range(2):
+        problem, instance = one("CVRP", {"num_customers": 12}, seed)
+        best = cost(problem, instance, "hybrid_genetic", iterations=200)
+        assert best - 1e-9 <= cost(problem, instance, "pyvrp", iterations=300) <= 1.05 * best
+        problem, instance = one("Orienteering", {"num_customers": 10}, seed)
+        best = cost(problem, instance, "orienteering_dp")
+        assert best - 1e-9 <= cost(problem, instance, "pyvrp", iterations=200) <= 0.8 * best
