@@ -92,6 +92,7 @@ TABLE = {
     ),
     "routing/asymmetric_search": "baselines.routing.asymmetric_search:AsymmetricSearch",
     "routing/subtour_elimination": "baselines.routing.subtour:SubtourElimination",
+    "routing/compact": "baselines.routing.compact:Compact",
     "routing/fast_tsp": "baselines.routing.fast_tsp:FastTSP",
     "routing/genetic": "baselines.routing.genetic:GeneticTSP",
     "routing/savings": "baselines.routing.savings:Savings",

@@ -135,6 +135,21 @@ def test_orienteering_program_equals_exhaustive_search(mode):
         assert cost(problem, instance, "orienteering_dp") == pytest.approx(-best)
 
 
+@pytest.mark.parametrize("formulation", ["flow", "mtz"])
+@pytest.mark.parametrize("seed", range(2))
+def test_compact_programs_are_exact(formulation, seed):
+    for id in ("TSP", "ATSP"):
+        problem, instance = one(id, {"num_cities": 8}, seed)
+        solution = make("routing/compact", problem, formulation=formulation).solve(instance)
+        assert solution.status == "optimal"
+        best = cost(problem, instance, "subtour_elimination")
+        assert check_replay(problem, solution, instance) == pytest.approx(best, rel=1e-7)
+    problem, instance = one("CVRP", {"num_customers": 7}, seed)
+    best = cost(problem, instance, "hybrid_genetic", iterations=200)
+    solution = make("routing/compact", problem, formulation=formulation).solve(instance)
+    assert check_replay(problem, solution, instance) == pytest.approx(best, rel=1e-7)
+
+
 def test_minimum_cut_by_hand():
     weights = np.zeros((5, 5))
     for a, b, w in ((0, 1, 3), (1, 2, 3), (0, 2, 3), (2, 3, 1), (3, 4, 4)):
