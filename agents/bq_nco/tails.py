@@ -189,12 +189,17 @@ class TSPTail:
 
 
 class ATSPTail:
-    """Origin, remaining cities, destination; distances both ways are features of edges."""
+    """Origin, remaining cities, destination; distances both ways are features of edges.
 
-    num_features, num_edges, num_outputs, has_ends = 2, 2, 1, True
+    Canonical: distances are in units of their mean, and cities have the smallest and the mean
+    distance to and from the others as features.
+    """
+
+    num_edges, num_outputs, has_ends = 2, 1, True
 
     def __init__(self, canonical: bool) -> None:
         self.canonical = canonical
+        self.num_features = 6 if canonical else 2
 
     def __call__(self, instance: ATSPInstance, state: TourState) -> Tail:
         """Return the tails of a batch."""
@@ -210,6 +215,14 @@ class ATSPTail:
         there = there / size.clamp(min=_TINY)[:, None, None]
         edges = torch.stack([there, there.transpose(1, 2)], dim=3).float()
         features = _columns(there[:, 0, :], there[:, :, -1])
+        if self.canonical:
+            # Ways that do not belong to the tail, and those from a city to itself, are none.
+            barred = torch.eye(there.shape[1], dtype=torch.bool, device=there.device).clone()
+            barred[:, 0] = barred[-1, :] = barred[0, -1] = True
+            blocked = there.masked_fill(barred, torch.inf)
+            summary = [blocked.amin(dim=axis).nan_to_num(posinf=0.0) for axis in (1, 2)]
+            summary += [there.mean(dim=axis) for axis in (1, 2)]
+            features = _columns(features, *summary)
         inside = torch.ones_like(nodes, dtype=torch.bool)[..., None]
         return Tail(features, edges, _middle(inside), None, tokens[..., None])
 
