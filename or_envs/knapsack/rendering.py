@@ -31,7 +31,7 @@ def draw(figure: Figure, episode: Episode) -> None:
         ylabel="value",
         title=f"value {value[packed].sum():.6g}, {packed.sum()} of {len(value)} items",
     )
-    left.legend(loc="upper left", frameon=False)
+    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, frameon=False)
     right.bar([0], [weight[packed].sum()], color="tab:blue")
     right.axhline(capacity, color="tab:red")
     right.set(xticks=[], title=f"load of {capacity:.6g}", ylim=(0, 1.05 * capacity))

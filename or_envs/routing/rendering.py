@@ -142,5 +142,5 @@ def draw_asymmetric(figure: Figure, episode: Episode) -> None:
         figure,
         axes,
         f"{len(nodes)} cities, {len(legs)} of {len(nodes) - 1} steps, length"
-        f" {_sum(episode, -1):.4g}\\npoints nearly as far apart as the mean of both directions",
+        f" {_sum(episode, -1):.4g}\npoints nearly as far apart as the mean of both directions",
     )
