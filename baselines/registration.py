@@ -94,6 +94,7 @@ TABLE = {
     "routing/subtour_elimination": "baselines.routing.subtour:SubtourElimination",
     "routing/compact": "baselines.routing.compact:Compact",
     "routing/fast_tsp": "baselines.routing.fast_tsp:FastTSP",
+    "routing/lkh": "baselines.routing.lkh:LKH",
     "routing/genetic": "baselines.routing.genetic:GeneticTSP",
     "routing/savings": "baselines.routing.savings:Savings",
     "routing/sweep": "baselines.routing.savings:Sweep",

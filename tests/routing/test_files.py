@@ -16,7 +16,7 @@ TSP_OPTIMA = {
     "burma14": 3323, "ulysses22": 7013, "att48": 10628, "eil51": 426, "berlin52": 7542,
     "st70": 675, "eil76": 538, "kroA100": 21282, "rd100": 7910, "lin105": 14379, "pr107": 44303,
     "bier127": 118282, "ch150": 6528, "d198": 15780, "kroB200": 29437, "a280": 2579,
-    "lin318": 42029, "pcb442": 50778,
+    "lin318": 42029, "pcb442": 50778, "rat783": 8806,
 }  # fmt: skip
 ATSP_OPTIMA = {"br17": 39, "ftv33": 1286, "ry48p": 14422, "ftv70": 1950}
 CVRP_OPTIMA = {"A-n32-k5": 784, "B-n31-k5": 672, "P-n16-k8": 450, "E-n13-k4": 247}
@@ -41,10 +41,19 @@ def test_local_search_is_near_the_optimum(name):
 
 @shared
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ATSP_OPTIMA)
+def test_asymmetric_optima_are_proven(name):
+    path = DATA / "atsp" / f"{name}.atsp"
+    assert solved("ATSP", path, "routing/subtour_elimination") == ATSP_OPTIMA[name]
+
+
+@shared
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TSP_OPTIMA)
 def test_tsplib_optima_are_found_again(name):
+    pytest.importorskip("elkai")
     path = DATA / "tsplib" / f"{name}.tsp"
-    assert solved("TSP", path, "routing/fast_tsp", 20.0) == TSP_OPTIMA[name]
+    assert solved("TSP", path, "routing/lkh", runs=3) == TSP_OPTIMA[name]
 
 
 @shared

@@ -150,6 +150,17 @@ def test_compact_programs_are_exact(formulation, seed):
     assert check_replay(problem, solution, instance) == pytest.approx(best, rel=1e-7)
 
 
+@pytest.mark.parametrize("id", ["TSP", "ATSP"])
+def test_lkh_is_optimal_where_subtour_elimination_is(id):
+    pytest.importorskip("elkai")
+    for size in (2, 3, 15):
+        problem, instance = one(id, {"num_cities": size}, 1)
+        best = cost(problem, instance, "lkh")
+        if size > 2:
+            expected = cost(problem, instance, "subtour_elimination")
+            assert best == pytest.approx(expected, rel=1e-6)
+
+
 def test_minimum_cut_by_hand():
     weights = np.zeros((5, 5))
     for a, b, w in ((0, 1, 3), (1, 2, 3), (0, 2, 3), (2, 3, 1), (3, 4, 4)):
