@@ -99,7 +99,16 @@ def _look(row: Row) -> str:
     return "sees the future" if row.sees_future else row.kind
 
 
-def save_curve(points: Sequence[tuple[int, float]], title: str, path: Path) -> None:
+#: What a training curve shows, unless the agent's class says otherwise by ``curve_labels``.
+CURVE_LABELS = ("environment steps", "mean cost of an episode")
+
+
+def save_curve(
+    points: Sequence[tuple[int, float]],
+    title: str,
+    path: Path,
+    labels: tuple[str, str] = CURVE_LABELS,
+) -> None:
     """Draw a training curve: mean cost of the episodes of each roll-out against steps."""
     from matplotlib.figure import Figure
 
@@ -107,7 +116,7 @@ def save_curve(points: Sequence[tuple[int, float]], title: str, path: Path) -> N
     axes = figure.subplots()
     axes.plot([steps for steps, _ in points], [cost for _, cost in points])
     axes.set_title(title)
-    axes.set_xlabel("environment steps")
-    axes.set_ylabel("mean cost of an episode")
+    axes.set_xlabel(labels[0])
+    axes.set_ylabel(labels[1])
     axes.grid(alpha=0.3)
     figure.savefig(path)

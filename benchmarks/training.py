@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.errors import UserError
 from benchmarks.hyperparameters import Hyperparameters
-from benchmarks.plots import save_curve
+from benchmarks.plots import CURVE_LABELS, save_curve
 
 MODEL = "model.safetensors"
 #: Environment variable that carries ``--device`` to the processes of a suite.
@@ -87,5 +87,7 @@ def train(
         raise UserError(f"algo: {algorithm} on {env_id}: {error}") from error
     model.save(folder / MODEL)
     checkpoint.unlink(missing_ok=True)
-    save_curve(curve.points, f"{algorithm} on {env_id}, seed {seed}", folder / "curve.png")
+    title = f"{algorithm} on {env_id}, seed {seed}"
+    labels = getattr(cls, "curve_labels", CURVE_LABELS)
+    save_curve(curve.points, title, folder / "curve.png", labels)
     return Trained(model, curve.seconds)

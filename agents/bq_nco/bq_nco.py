@@ -78,6 +78,11 @@ class BQNCO(SafeFiles, BaseAlgorithm):
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"BQPolicy": BQPolicy}
+    #: What its training curve shows.
+    curve_labels: ClassVar[tuple[str, str]] = (
+        "sub-problems",
+        "cross-entropy of the next step",
+    )
     policy: BQPolicy  # type: ignore[assignment]
 
     def __init__(
