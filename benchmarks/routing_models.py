@@ -1,0 +1,250 @@
+"""Make the routing and knapsack models: labels, training, gaps.
+
+``python -m benchmarks.routing_models TSP-20 CVRP-20`` makes the models of these names, each in a
+folder of ``--output``; what is there already is not made again. Those of ``small`` come with the
+package; each takes less than half an hour on two cores. Those of ``large`` are for a GPU
+(``--device cuda``), with labels from all cores before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import cli, construction_gaps, labels
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelSet:
+    """Solved instances: options of the environment, solver, its settings, how many."""
+
+    env_kwargs: dict[str, Any]
+    solver: str
+    settings: dict[str, Any]
+    num: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """How a model is made and judged.
+
+    Attributes
+    ----------
+    env_id, env_kwargs
+        Where it is trained.
+    labels
+        What it imitates.
+    timesteps, hyperparams
+        Of the training.
+    test_kwargs, reference, decoders
+        Instances, solver and searches of the table of gaps.
+    """
+
+    env_id: str
+    env_kwargs: dict[str, Any]
+    labels: tuple[LabelSet, ...]
+    timesteps: int
+    test_kwargs: dict[str, Any]
+    reference: str
+    decoders: tuple[str, ...]
+    hyperparams: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+_KOOL = {"instance": "kool"}
+_SEARCH, _HGS = "routing/iterated_local_search", "routing/hybrid_genetic"
+#: Width and depth of the large models, and batches that fill a GPU.
+_LARGE = {
+    "tokens": 100_000,
+    "learning_rate": 0.0005,
+    "policy_kwargs": {"dim": 192, "heads": 8, "layers": 9, "feed_forward": 512},
+}
+
+
+def _tsp(size: int, *sets: LabelSet, timesteps: int, **hyperparams: Any) -> Model:
+    decoders = ("greedy", "starts:20", "beam:16", "reconstruct:100")
+    return Model(
+        "or_envs/TSP-v0",
+        {"num_cities": size},
+        sets,
+        timesteps,
+        _KOOL,
+        _SEARCH,
+        decoders,
+        hyperparams,
+    )
+
+
+SMALL: dict[str, Model] = {
+    "TSP-20": _tsp(
+        20, LabelSet({"num_cities": 20}, _SEARCH, {"iterations": 8}, 100_000), timesteps=2_200_000
+    ),
+    "TSP-20-own": _tsp(
+        20,
+        LabelSet({"num_cities": 20}, "routing/random_two_opt", {}, 30_000),
+        timesteps=1_600_000,
+        improve_every=600,
+        improve_iterations=2,
+    ),
+    "TSP-50": _tsp(
+        50, LabelSet({"num_cities": 50}, _SEARCH, {"iterations": 12}, 60_000), timesteps=1_900_000
+    ),
+    "CVRP-20": Model(
+        "or_envs/CVRP-v0",
+        {"num_customers": 20},
+        (LabelSet({"num_customers": 20}, _HGS, {"iterations": 100}, 20_000),),
+        2_000_000,
+        _KOOL,
+        _HGS,
+        ("greedy", "beam:16"),
+    ),
+    "ATSP-20": Model(
+        "or_envs/ATSP-v0",
+        {"num_cities": 20},
+        (LabelSet({"num_cities": 20}, "routing/asymmetric_search", {"iterations": 4}, 40_000),),
+        1_500_000,
+        {},
+        "routing/asymmetric_search",
+        ("greedy", "beam:16"),
+    ),
+    "Orienteering-20": Model(
+        "or_envs/Orienteering-v0",
+        {"num_customers": 20},
+        (
+            LabelSet(
+                {"num_customers": 20}, "routing/orienteering_search", {"iterations": 500}, 40_000
+            ),
+        ),
+        1_000_000,
+        _KOOL,
+        "routing/orienteering_search",
+        ("greedy", "beam:16"),
+    ),
+    "Knapsack-100": Model(
+        "or_envs/Knapsack-v0",
+        {"num_items": 100, "family": "integers"},
+        tuple(
+            LabelSet(
+                {"num_items": 100, "family": family}, "knapsack/dynamic_programming", {}, 20_000
+            )
+            for family in ("integers", "strongly_correlated")
+        ),
+        110_000,
+        {},
+        "knapsack/dynamic_programming",
+        ("greedy", "beam:16"),
+        {"dev_every": 200},
+    ),
+}
+LARGE: dict[str, Model] = {
+    "TSP-100": _tsp(
+        100,
+        *(
+            LabelSet({"num_cities": size, "instance": kind}, _SEARCH, {"iterations": 20}, num)
+            for size, kind, num in (
+                (100, "uniform", 60_000),
+                (100, "clustered", 30_000),
+                (50, "uniform", 20_000),
+            )
+        ),
+        timesteps=200_000_000,
+        **_LARGE,
+    ),
+    "CVRP-100": Model(
+        "or_envs/CVRP-v0",
+        {"num_customers": 100},
+        (LabelSet({"num_customers": 50}, _HGS, {"iterations": 500}, 60_000),),
+        200_000_000,
+        _KOOL,
+        _HGS,
+        ("greedy", "beam:16"),
+        _LARGE,
+    ),
+}
+MODELS = SMALL | LARGE
+
+
+def make(name: str, folder: Path, workers: int, device: str, fraction: float) -> Path:
+    """Make one model; returns the table of its gaps."""
+    model = MODELS[name]
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for number, part in enumerate(model.labels):
+        path = folder / f"labels-{number}.npz"
+        files.append(str(path))
+        if not path.is_file():
+            labels.main(
+                [
+                    *("--env", model.env_id, "--env-kwargs", *_pairs(part.env_kwargs)),
+                    *("--solver", part.solver, *_option("--solver-kwargs", part.settings)),
+                    *("--num", str(max(int(part.num * fraction), 20))),
+                    *("--workers", str(workers), "--output", str(path)),
+                ]
+            )
+    run = folder / "run"
+    trained = sorted(run.glob("*/*/model.safetensors"))
+    unfinished = sorted(run.glob("*/*/config.yml"))
+    if not trained:
+        arguments = ["train", "--device", device]
+        if unfinished:
+            arguments += ["--resume", str(unfinished[-1].parent)]
+        else:
+            settings = {**model.hyperparams, "labels": files}
+            arguments += ["--algo", "bq_nco", "--env", model.env_id]
+            arguments += ["--env-kwargs", *_pairs(model.env_kwargs)]
+            arguments += ["--timesteps", str(max(int(model.timesteps * fraction), 1000))]
+            arguments += ["--hyperparams", *_pairs(settings), "--output", str(run)]
+        if cli.main(arguments):
+            raise SystemExit(f"{name}: training failed")
+        trained = sorted(run.glob("*/*/model.safetensors"))
+    table = folder / "gaps.csv"
+    if not table.is_file():
+        part_file = folder / "gaps.part"
+        with part_file.open("w", encoding="utf-8") as file, contextlib.redirect_stdout(file):
+            construction_gaps.main(
+                [
+                    *(str(trained[-1].parent), *_option("--env-kwargs", model.test_kwargs)),
+                    *("--num", str(max(int(1000 * fraction), 4))),
+                    *("--reference", model.reference, "--decoders", *model.decoders),
+                ]
+            )
+        os.replace(part_file, table)
+    return table
+
+
+def _pairs(options: dict[str, Any]) -> list[str]:
+    """``key:value`` as the command line takes it; JSON is YAML."""
+    return [f"{key}:{json.dumps(value)}" for key, value in options.items()]
+
+
+def _option(flag: str, options: dict[str, Any]) -> list[str]:
+    return [flag, *_pairs(options)] if options else []
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make models and print their tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="+", help=f"small, large, or of {', '.join(MODELS)}")
+    parser.add_argument("--output", type=Path, default=Path("runs/routing"))
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes for labels")
+    parser.add_argument("--device", default="cpu", help="of torch, for training")
+    parser.add_argument("--fraction", type=float, default=1.0, help="of everything, to try it out")
+    args = parser.parse_args(arguments)
+    names: list[str] = []
+    for name in args.names:
+        group = {"small": SMALL, "large": LARGE}.get(name)
+        if group is None and name not in MODELS:
+            parser.error(f"names: expected small, large, or of {', '.join(MODELS)}, got {name!r}")
+        names += list(group) if group is not None else [name]
+    for name in names:
+        table = make(name, args.output / name, args.workers, args.device, args.fraction)
+        print(f"{name}\n{table.read_text()}")
+
+
+if __name__ == "__main__":
+    main()

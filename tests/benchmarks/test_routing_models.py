@@ -1,0 +1,26 @@
+"""The command that makes routing models, tried out on a thousandth of the work."""
+
+import csv
+
+import pytest
+
+from benchmarks import routing_models
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["Knapsack-100", "Orienteering-20"])
+def test_models_are_made_from_nothing(name, tmp_path, capsys):
+    arguments = [name, "--output", str(tmp_path), "--fraction", "0.001", "--workers", "1"]
+    routing_models.main(arguments)
+    rows = list(csv.DictReader((tmp_path / name / "gaps.csv").read_text().splitlines()))
+    assert [row["contestant"] for row in rows][1:] == ["bq_nco greedy", "bq_nco beam:16"]
+    assert float(rows[0]["gap_percent"]) == 0
+    before = (tmp_path / name / "gaps.csv").stat().st_mtime_ns
+    routing_models.main(arguments)  # nothing is made again
+    assert (tmp_path / name / "gaps.csv").stat().st_mtime_ns == before
+
+
+def test_unknown_names_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        routing_models.main(["TSP-7"])
+    assert "expected small, large, or of TSP-20" in capsys.readouterr().err
