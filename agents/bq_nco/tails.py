@@ -277,9 +277,9 @@ class OrienteeringTail:
         points = gather(xp, instance.coordinates, tokens)
         left = state.left + TOLERANCE
         geometry = _geometry(points, self.canonical, left)
-        prize = gather(xp, instance.prize, tokens)
-        best = prize[:, 1:-1].max(dim=1, keepdim=True).values if nodes.shape[1] else prize[:, :1]
-        share = prize / best.clamp(min=_TINY)
+        # What was collected at the origin does not belong to the tail.
+        prize = torch.nn.functional.pad(gather(xp, instance.prize, nodes), (1, 1))
+        share = prize / prize.max(dim=1, keepdim=True).values.clamp(min=_TINY)
         way = (points - points[:, :1]).norm(dim=2) + (points - points[:, -1:]).norm(dim=2)
         slack = 1.0 - way / left[:, None] if self.canonical else left[:, None].expand_as(share)
         inside = torch.ones_like(nodes, dtype=torch.bool) if present is None else present

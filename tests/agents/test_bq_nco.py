@@ -163,6 +163,26 @@ def test_scores_follow_their_tokens(name):
         assert score == pytest.approx(before[row, old], abs=1e-5)
 
 
+@every_problem
+def test_tails_of_training_are_those_of_play(name):
+    """What led to a state must not show: sub-problems hold no trace of it, so states may not."""
+    problem = problem_of(name)
+    instance, _ = or_envs.sample(problem, 4, 1)
+    data = instance.to_torch("cpu", torch.float64)
+    view = view_of(name)
+    state = problem.initial(data)
+    step = int(problem.action_mask(data, state)[0].long().argmax())
+    state, _ = problem.post_decision(data, state, torch.tensor([step]))
+    before = view(data, state)
+    # Change everything that belongs to the past: the last node's demand, prize, value, weight.
+    past = step // 2 + 1 if name == "CVRP" else step
+    for field in ("demand", "prize", "value", "weight"):
+        if hasattr(data, field):
+            getattr(data, field)[0, past] *= 0.5
+    after = view(data, state)
+    torch.testing.assert_close(before.features, after.features, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("name", ["TSP", "CVRP"])
 def test_canonical_tails_do_not_turn_move_or_grow(name):
     problem = problem_of(name)
