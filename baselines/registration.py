@@ -96,16 +96,22 @@ TABLE = {
     "routing/fast_tsp": "baselines.routing.fast_tsp:FastTSP",
     "routing/lkh": "baselines.routing.lkh:LKH",
     "routing/genetic": "baselines.routing.genetic:GeneticTSP",
+    "routing/memetic": "baselines.routing.genetic:memetic",
+    "routing/assignment_bound": "baselines.routing.assignment:AssignmentBound",
+    "routing/one_tree_bound": "baselines.routing.one_tree:OneTreeBound",
     "routing/savings": "baselines.routing.savings:Savings",
     "routing/sweep": "baselines.routing.savings:Sweep",
     "routing/hybrid_genetic": "baselines.routing.hybrid_genetic:HybridGenetic",
     "routing/pyvrp": "baselines.routing.pyvrp_search:PyVRPSearch",
+    "routing/rounded_capacity": "baselines.routing.rounded_capacity:RoundedCapacity",
     "routing/orienteering_dp": "baselines.routing.orienteering_dp:OrienteeringDP",
     "routing/orienteering_search": "baselines.routing.orienteering_search:OrienteeringSearch",
     "knapsack/random": "baselines.common.random_rule:RandomRule",
     "knapsack/density": "baselines.knapsack.density:Density",
     "knapsack/dynamic_programming": "baselines.knapsack.dynamic_programming:DynamicProgramming",
     "knapsack/linear_bound": "baselines.knapsack.bounds:LinearBound",
+    "knapsack/milp": "baselines.knapsack.milp:Milp",
+    "knapsack/genetic": "baselines.knapsack.genetic:GeneticKnapsack",
 }
 
 

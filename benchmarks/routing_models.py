@@ -120,7 +120,7 @@ SMALL: dict[str, Model] = {
                 {"num_customers": 20}, "routing/orienteering_search", {"iterations": 500}, 40_000
             ),
         ),
-        1_000_000,
+        900_000,
         _KOOL,
         "routing/orienteering_search",
         ("greedy", "beam:16"),

@@ -12,6 +12,8 @@ import numpy as np
 
 #: Costs (P,) of a population (P, n).
 Fitness = Callable[[np.ndarray], np.ndarray]
+#: Better permutations (P, length) from permutations.
+LocalSearch = Callable[[np.ndarray], np.ndarray]
 #: Called after every generation with its number, from 1, and the best cost so far.
 Progress = Callable[[int, float], None]
 
@@ -97,6 +99,7 @@ def minimize_permutation(
     seed: int,
     progress: Progress | None = None,
     initial: np.ndarray | None = None,
+    improve: LocalSearch | None = None,
 ) -> GeneticResult:
     """Minimise over permutations of 0..length-1: order crossover and inversion mutation.
 
@@ -108,11 +111,19 @@ def minimize_permutation(
         At least 2.
     initial
         Permutations (K, length), K <= P, that replace the first random ones.
+    improve
+        Local search that every individual goes through first (a memetic algorithm). Children that
+        come out as an individual of the population are dropped; the run ends when all do.
     """
     _pymoo()
     from pymoo.algorithms.soo.nonconvex.ga import GA
+    from pymoo.core.repair import Repair
     from pymoo.operators.crossover.ox import OrderCrossover
     from pymoo.operators.mutation.inversion import InversionMutation
+
+    class Improvement(Repair):
+        def _do(self, problem: Any, x: np.ndarray, **kwargs: Any) -> np.ndarray:
+            return x if improve is None else improve(x)
 
     rng = np.random.default_rng(seed)
     population = rng.permuted(np.tile(np.arange(length), (budget.population, 1)), axis=1)
@@ -125,8 +136,12 @@ def minimize_permutation(
         mutation=InversionMutation(),
         # Where there are hardly more permutations than individuals, pymoo would search long for
         # one that it does not have yet.
-        eliminate_duplicates=math.factorial(length) > 100 * budget.population,
+        eliminate_duplicates=improve is not None
+        or math.factorial(length) > 100 * budget.population,
+        repair=Improvement(),
     )
+    if improve is not None:
+        algorithm.mating.n_max_iterations = 1  # local optima are few, and searches take time
     low, high = np.zeros(length), np.full(length, length - 1)
     return _run(algorithm, fitness, low, high, budget, seed, progress)
 

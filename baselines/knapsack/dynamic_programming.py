@@ -12,8 +12,8 @@ from baselines.common.solution import Solution
 from baselines.routing.plans import item_actions
 from or_envs.knapsack.problem import Knapsack, KnapsackInstance
 
-#: Largest table, in entries of a byte.
-_LARGEST = 2_000_000_000
+#: Largest table in bytes: a number for every capacity, and a bit for every item there.
+_LARGEST = 1_000_000_000
 
 
 class DynamicProgramming:
@@ -51,10 +51,10 @@ class DynamicProgramming:
             worst = weight[weight != np.rint(weight)][0]
             raise ValueError(f"weight: dynamic programming needs whole numbers, got {worst}")
         capacity = int(min(np.floor(instance.capacity[0]), weight.sum()))
-        if (capacity + 1) * len(weight) > _LARGEST:
+        most = int(_LARGEST / (8 + len(weight) / 8))
+        if capacity > most:
             raise ValueError(
-                f"capacity: expected at most {_LARGEST // len(weight)} for {len(weight)} items,"
-                f" got {capacity}"
+                f"capacity: expected at most {most} for {len(weight)} items, got {capacity}"
             )
         items = np.flatnonzero(_solve(value, weight.astype(np.int64), capacity))
         objective = -float(value[items].sum())
@@ -67,17 +67,17 @@ def _solve(value, weight, capacity):
     """Whether each item is packed; ``best[c]`` is the value of a knapsack that holds c."""
     items = len(value)
     best = np.zeros(capacity + 1)
-    packs = np.zeros((items, capacity + 1), np.bool_)
+    packs = np.zeros((items, capacity // 8 + 1), np.uint8)
     for k in range(items):
         for c in range(capacity, weight[k] - 1, -1):
             packed = best[c - weight[k]] + value[k]
             if packed > best[c]:
                 best[c] = packed
-                packs[k, c] = True
+                packs[k, c >> 3] |= 1 << (c & 7)
     chosen = np.zeros(items, np.bool_)
     c = capacity
     for k in range(items - 1, -1, -1):
-        if packs[k, c]:
+        if packs[k, c >> 3] >> (c & 7) & 1:
             chosen[k] = True
             c -= weight[k]
     return chosen

@@ -59,11 +59,19 @@ class Compact:
     def solve(
         self, instance: Any, exogenous: None = None, time_limit: float | None = None
     ) -> Solution:
-        """Solve to optimality, or return the best routes and the bound at the time limit."""
+        """Solve to optimality, or return the best routes and the bound at the time limit.
+
+        Raises
+        ------
+        ValueError
+            If a customer has no demand: without, nothing ties it to the depot.
+        """
         start = time.perf_counter()
         distances = metric.matrix(instance)
         if isinstance(self.problem, CVRP):
             demand, capacity = instance.demand[0], float(instance.capacity[0])
+            if (demand[1:] <= 0).any():
+                raise ValueError("demand: expected > 0 at every customer, got 0")
             fewest, most = int(np.ceil(demand.sum() / capacity - 1e-9)), len(demand) - 1
         else:
             demand = np.concatenate([[0.0], np.ones(len(distances) - 1)])

@@ -17,8 +17,8 @@ _LARGEST = 65_535
 class FastTSP:
     """Or-opt local search with perturbation (fast-tsp), at most 20 cities by dynamic programming.
 
-    fast-tsp wants whole distances; they are scaled to its full range and rounded, so even its
-    exact answers are optimal up to rounding only. The objective is that of the unrounded
+    fast-tsp wants whole distances up to 65,535. Others are scaled to that range and rounded, so
+    even its exact answers are optimal up to rounding only. The objective is that of the unrounded
     distances. The library has no seed, and its answer depends on the machine's speed.
 
     Parameters
@@ -50,7 +50,8 @@ class FastTSP:
         start = time.perf_counter()
         distances = metric.matrix(instance)
         longest = distances.max()
-        scale = _LARGEST / longest if longest > 0 else 0.0
+        taken = longest <= _LARGEST and bool((distances == np.rint(distances)).all())
+        scale = 1.0 if taken else _LARGEST / longest
         tour = np.array(
             self._find_tour(
                 np.rint(distances * scale).astype(np.uint16),

@@ -11,8 +11,11 @@ from baselines.routing.plans import route_actions
 from or_envs.routing import metric
 from or_envs.routing.cvrp import CVRP, CVRPInstance
 
-#: The library's penalties want lengths of about this size.
-_LONGEST = 10_000.0
+#: The library refuses instances (and may crash afterwards) whose longest distance or largest demand
+#: is not in this range.
+_ALLOWED = (0.1, 100_000.0)
+#: Where numbers have to be scaled, the largest becomes about this.
+_LARGEST = 10_000.0
 
 
 class HybridGenetic:
@@ -54,15 +57,22 @@ class HybridGenetic:
     def solve(
         self, instance: CVRPInstance, exogenous: None = None, time_limit: float | None = None
     ) -> Solution:
-        """Search until ``time_limit`` seconds of processor time or convergence."""
+        """Search until no improvement; with ``time_limit``, again until that processor time is over."""
         start = time.perf_counter()
         distances = metric.matrix(instance)
-        demand = instance.demand[0]
-        if len(demand) == 2:
-            routes = [[1]]
+        demand, capacity = instance.demand[0], float(instance.capacity[0])
+        longest, most = float(distances.max()), float(demand.max())
+        if len(demand) == 2 or longest == 0:
+            routes = [[customer] for customer in range(1, len(demand))]
         else:
-            longest = distances.max()
-            scale = _LONGEST / longest if longest > 0 and not self._whole(distances) else 1.0
+            whole = bool((distances == np.rint(distances)).all())
+            scale = 1.0 if whole and _allowed(longest) else _LARGEST / longest
+            if most == 0:
+                demand, capacity = (np.arange(len(demand)) > 0).astype(float), len(demand) - 1.0
+            elif not _allowed(most):
+                # A power of two, so that sums of demands compare as before.
+                factor = 2.0 ** np.floor(np.log2(_LARGEST / most))
+                demand, capacity = demand * factor, capacity * factor
             parameters = self._library.AlgorithmParameters(
                 timeLimit=0.0 if time_limit is None else time_limit,
                 nbIter=self.iterations,
@@ -74,7 +84,7 @@ class HybridGenetic:
                 "num_vehicles": len(demand) - 1,
                 "depot": 0,
                 "demands": demand,
-                "vehicle_capacity": float(instance.capacity[0]),
+                "vehicle_capacity": capacity,
                 "service_times": np.zeros(len(demand)),
             }
             routes = solver.solve_cvrp(data, rounding=False).routes
@@ -82,6 +92,6 @@ class HybridGenetic:
         actions = route_actions(self.problem, routes)
         return Solution(actions, objective, None, "feasible", time.perf_counter() - start)
 
-    @staticmethod
-    def _whole(distances: np.ndarray) -> bool:
-        return bool((distances == np.rint(distances)).all())
+
+def _allowed(largest: float) -> bool:
+    return _ALLOWED[0] <= largest <= _ALLOWED[1]

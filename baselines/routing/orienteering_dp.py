@@ -9,7 +9,7 @@ import numba
 import numpy as np
 
 from baselines.common.solution import Solution
-from baselines.routing.plans import visit_actions
+from baselines.routing.plans import completed
 from or_envs.routing import metric
 from or_envs.routing.orienteering import TOLERANCE, Orienteering, OrienteeringInstance
 
@@ -52,8 +52,8 @@ class OrienteeringDP:
         # Nearly the tolerance of the problem, which sums the lengths in another order.
         limit = float(instance.budget[0]) + 0.999 * TOLERANCE
         route = _solve(distances, prize, limit)
-        objective = -float(prize[route].sum())
-        actions = visit_actions(self.problem, route.tolist())
+        actions = completed(self.problem, instance, route.tolist())
+        objective = -float(prize[actions].sum())
         return Solution(actions, objective, objective, "optimal", time.perf_counter() - start)
 
 

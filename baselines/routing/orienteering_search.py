@@ -10,7 +10,7 @@ import numba
 import numpy as np
 
 from baselines.common.solution import Solution
-from baselines.routing.plans import visit_actions
+from baselines.routing.plans import completed
 from or_envs.routing import metric
 from or_envs.routing.orienteering import TOLERANCE, Orienteering, OrienteeringInstance
 
@@ -67,8 +67,8 @@ class OrienteeringSearch:
             chunk += 1
             if time_limit is not None and time.perf_counter() - start > time_limit:
                 break
-        actions = visit_actions(self.problem, route.tolist())
-        objective = -float(prize[route].sum())
+        actions = completed(self.problem, instance, route.tolist())
+        objective = -float(prize[actions].sum())
         return Solution(actions, objective, None, "feasible", time.perf_counter() - start)
 
 

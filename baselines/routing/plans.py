@@ -1,14 +1,15 @@
-"""From routes to the actions of an environment, in either mode."""
+"""From routes, visits and sets of items to the actions of an environment, in either mode."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
+from or_envs.core import AnyProblem, simulate
 from or_envs.knapsack.problem import Knapsack
 from or_envs.routing.cvrp import CVRP
-from or_envs.routing.orienteering import Orienteering
 
 
 def route_actions(problem: CVRP, routes: Sequence[Sequence[int]]) -> np.ndarray:
@@ -24,17 +25,38 @@ def route_actions(problem: CVRP, routes: Sequence[Sequence[int]]) -> np.ndarray:
     return np.array(actions, dtype=np.int64)
 
 
-def visit_actions(problem: Orienteering, nodes: Sequence[int]) -> np.ndarray:
-    """Actions (T,) that visit customers in this order; in mode "direct" the last goes home."""
-    actions = list(nodes)
-    if problem.mode == "direct" or not actions:
-        actions.append(0)
-    return np.array(actions, dtype=np.int64)
-
-
 def item_actions(problem: Knapsack, items: Sequence[int]) -> np.ndarray:
-    """Actions (T,) that pack items; in mode "direct" the last one stops."""
+    """Actions (T,) that pack items that leave no room for another; then the stop in mode "direct"."""
     actions = list(items)
     if problem.mode == "direct" or not actions:
         actions.append(problem.num_items)
     return np.array(actions, dtype=np.int64)
+
+
+def completed(problem: AnyProblem, instance: Any, chosen: Iterable[int]) -> np.ndarray:
+    """Actions (T,) of a whole episode: customers or items in order, then the first allowed action.
+
+    For orienteering in mode "direct" that is the way home. In mode "bq", where nobody goes home or
+    stops while something is within reach or fits, it is that, be it worth nothing.
+
+    Parameters
+    ----------
+    problem
+        Orienteering or a knapsack.
+    instance
+        A batch of one.
+    chosen
+        Customers 1..N, or items 0..N - 1.
+
+    Raises
+    ------
+    gymnasium.error.InvalidAction
+        If they do not fit.
+    """
+    plan = iter(chosen)
+
+    def decide(instance: Any, state: Any) -> np.ndarray:
+        first = int(problem.action_mask(instance, state)[0].argmax())
+        return np.array([next(plan, first)])
+
+    return np.asarray(simulate(problem, decide, instance).actions[0])

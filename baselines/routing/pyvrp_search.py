@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from baselines.common.solution import Solution
-from baselines.routing.plans import route_actions, visit_actions
+from baselines.routing.plans import completed, route_actions
 from or_envs.core import AnyProblem
 from or_envs.routing import metric
 from or_envs.routing.cvrp import CVRP
 from or_envs.routing.orienteering import TOLERANCE, Orienteering
 
-#: PyVRP computes with whole numbers: lengths are multiplied by this unless they are whole. With
-#: much larger numbers its penalties are too small, and what it returns is infeasible.
-_SCALE = 10_000
+#: PyVRP computes with whole numbers: unless lengths are whole and not larger, the longest becomes
+#: this. With much larger numbers its penalties are too small, and what it returns is infeasible.
+_LONGEST = 15_000
 #: What the largest prize is worth in lengths of the budget. Large prizes drown the penalty for
 #: routes that are too long, small ones are not worth the way; the best of all counts.
 _WORTH = (0.2, 1.0, 5.0)
@@ -61,10 +61,19 @@ class PyVRPSearch:
     def solve(
         self, instance: Any, exogenous: None = None, time_limit: float | None = None
     ) -> Solution:
-        """Search for the set number of iterations, or ``time_limit`` seconds."""
+        """Search for the set number of iterations, or ``time_limit`` seconds.
+
+        Raises
+        ------
+        ValueError
+            If a demand is not a whole number.
+        """
         start = time.perf_counter()
         distances = metric.matrix(instance)
         if isinstance(self.problem, CVRP):
+            parts = instance.demand[0][instance.demand[0] != np.rint(instance.demand[0])]
+            if len(parts):
+                raise ValueError(f"demand: PyVRP needs whole numbers, got {parts[0]}")
             routes = self._search(instance, distances, None, 0.0, time_limit)
             if routes is None:
                 return Solution(None, np.inf, None, "infeasible", time.perf_counter() - start)
@@ -80,8 +89,8 @@ class PyVRPSearch:
             nodes = routes[0] if routes else []
             if prize[nodes].sum() > prize[best].sum():
                 best = nodes
-        actions = visit_actions(self.problem, self._filled(distances, best, limit))
-        objective = -float(prize[[node for node in actions if node > 0]].sum())
+        actions = completed(self.problem, instance, self._filled(distances, best, limit))
+        objective = -float(prize[actions].sum())
         return Solution(actions, objective, None, "feasible", time.perf_counter() - start)
 
     def _search(
@@ -94,8 +103,10 @@ class PyVRPSearch:
     ) -> list[list[int]] | None:
         """Routes of customers, or ``None`` if the library found no feasible ones."""
         whole = bool((distances == np.rint(distances)).all())
-        scale = 1 if whole else _SCALE
-        lengths = np.rint(distances * scale).astype(int)
+        longest = float(distances.max())
+        scale = 1.0 if whole and longest <= _LONGEST else _LONGEST / longest
+        # Rounded up, a route that keeps to the limit does so in true lengths.
+        lengths = np.ceil(distances * scale - 1e-6).astype(int)
         model = self._library.Model()
         places = [model.add_location(float(x), float(y)) for x, y in instance.coordinates[0]]
         depot = model.add_depot(places[0])
@@ -111,8 +122,8 @@ class PyVRPSearch:
             for place, prize in zip(places[1:], prizes[1:], strict=True):
                 value = int(prize * worth * limit * scale)
                 model.add_client(place, prize=value, required=False)
-            longest = int(np.floor(limit * scale))
-            model.add_vehicle_type(1, start_depot=depot, end_depot=depot, max_distance=longest)
+            reach = int(np.floor(limit * scale))
+            model.add_vehicle_type(1, start_depot=depot, end_depot=depot, max_distance=reach)
         for i in range(size):
             for j in range(size):
                 model.add_edge(places[i], places[j], int(lengths[i, j]))

@@ -9,7 +9,12 @@ import numpy as np
 from or_envs.core import AnyProblem
 from or_envs.routing import metric
 from or_envs.routing.cvrp import CVRP, CVRPInstance, CVRPState
-from or_envs.routing.orienteering import Orienteering, OrienteeringInstance, OrienteeringState
+from or_envs.routing.orienteering import (
+    Orienteering,
+    OrienteeringInstance,
+    OrienteeringState,
+    within,
+)
 
 
 class NearestNeighbour:
@@ -56,9 +61,8 @@ class PrizeRatio:
         """Return the next nodes, (B,), or home where no customer is within reach."""
         home = metric.legs_to_start(np, instance)
         there = metric.legs_from(np, instance, state.current)
-        way = there + home
-        allowed = state.remaining & (way <= state.left[:, None])
-        extra = way - np.take_along_axis(home, state.current[:, None], axis=1)
+        allowed = state.remaining & within(np, instance, state.current, state.left)
+        extra = there + home - np.take_along_axis(home, state.current[:, None], axis=1)
         ratio = instance.prize / np.maximum(extra, 1e-9)
         return np.where(allowed.any(axis=1), np.where(allowed, ratio, -1.0).argmax(axis=1), 0)
 

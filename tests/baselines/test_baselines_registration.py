@@ -31,6 +31,7 @@ QUICK = {
     "lot_sizing/index_policy": {"iterations": 5, "num_episodes": 5},
     "lot_sizing/rollout": {"iterations": 5},
     "routing/genetic": {"population": 10, "generations": 3},
+    "knapsack/genetic": {"population": 10, "generations": 3},
 }
 PROBLEMS = {
     "lot_sizing": lambda: LotSizing("VI-A", horizon=4),
@@ -45,7 +46,9 @@ PROBLEMS = {
     "routing/savings": lambda: CVRP(8),
     "routing/sweep": lambda: CVRP(8),
     "routing/hybrid_genetic": lambda: CVRP(8),
+    "routing/rounded_capacity": lambda: CVRP(8),
     "routing/asymmetric_search": lambda: ATSP(6),
+    "routing/assignment_bound": lambda: ATSP(6),
     "knapsack": lambda: Knapsack(8, family="strongly_correlated"),
     "inventory": lambda: SingleStoreLostSales("poisson-L1-p4", horizon=6),
     "inventory/lower_bound": lambda: Transshipment("n3-L4-p9", horizon=6),
