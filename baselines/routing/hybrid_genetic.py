@@ -57,7 +57,10 @@ class HybridGenetic:
     def solve(
         self, instance: CVRPInstance, exogenous: None = None, time_limit: float | None = None
     ) -> Solution:
-        """Search until no improvement; with ``time_limit``, again until that processor time is over."""
+        """Search until nothing improves any more; given ``time_limit``, all that time.
+
+        The library counts seconds of processor time, and starts again where nothing improves.
+        """
         start = time.perf_counter()
         distances = metric.matrix(instance)
         demand, capacity = instance.demand[0], float(instance.capacity[0])

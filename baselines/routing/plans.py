@@ -26,7 +26,7 @@ def route_actions(problem: CVRP, routes: Sequence[Sequence[int]]) -> np.ndarray:
 
 
 def item_actions(problem: Knapsack, items: Sequence[int]) -> np.ndarray:
-    """Actions (T,) that pack items that leave no room for another; then the stop in mode "direct"."""
+    """Actions (T,) that pack items which leave no room for another; in mode "direct", then stop."""
     actions = list(items)
     if problem.mode == "direct" or not actions:
         actions.append(problem.num_items)
@@ -56,7 +56,7 @@ def completed(problem: AnyProblem, instance: Any, chosen: Iterable[int]) -> np.n
     plan = iter(chosen)
 
     def decide(instance: Any, state: Any) -> np.ndarray:
-        first = int(problem.action_mask(instance, state)[0].argmax())
-        return np.array([next(plan, first)])
+        mask = np.asarray(problem.action_mask(instance, state))
+        return np.array([next(plan, int(mask[0].argmax()))])
 
     return np.asarray(simulate(problem, decide, instance).actions[0])

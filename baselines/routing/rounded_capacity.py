@@ -189,7 +189,8 @@ def _routes(times: np.ndarray) -> list[list[int]]:
     left = times.copy()
     routes = []
     while left[0].any():
-        route, here = [], 0
+        route: list[int] = []
+        here = 0
         while not route or here:
             following = int(left[here].argmax())
             left[here, following] -= 1

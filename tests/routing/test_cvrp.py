@@ -1,5 +1,7 @@
 """The CVRP: lengths of episodes, bounds, and routes by hand."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -28,7 +30,7 @@ def test_return_is_the_length_of_routes_that_fit(seed, size, capacity):
     played = play_random(problem, instance, seed)
     assert played.num_steps[0] == size
     routes = routes_of(played.actions[0].tolist())
-    assert sorted(sum(routes, [])) == list(range(1, size + 1))
+    assert sorted(itertools.chain.from_iterable(routes)) == list(range(1, size + 1))
     demand, nodes = instance.demand[0], instance.coordinates[0]
     assert all(demand[route].sum() <= capacity for route in routes)
     ways = (nodes[[0, *route]] - nodes[[*route, 0]] for route in routes)
@@ -63,10 +65,14 @@ def test_a_tail_is_served_as_well_whatever_came_before():
         np.testing.assert_array_equal(leaf, other)
 
 
-def test_a_filled_vehicle_serves_two_far_customers_better_one_by_one_than_in_a_detour():
-    """West, then east by way of the depot: "by way of" is optimal though the load is enough."""
-    nodes = np.array([[(0.0, 0.0), (-1.0, 0.0), (1.0, 0.0)]])
-    instance = CVRPInstance.euclidean(nodes, np.array([[1.0, 1.0]]), np.array([10.0]))
-    state, _ = CVRP(2).post_decision(instance, CVRP(2).initial(instance), np.array([0]))
-    assert CVRP(2).action_mask(instance, state).tolist() == [[False, False, True, True]]
-    assert best_reward(CVRP(2), instance) == -4
+def test_the_way_by_the_depot_is_best_though_the_load_is_enough():
+    """One customer in the west, then two in the east with a full vehicle."""
+    nodes = np.array([[(0.0, 0.0), (-1.0, 0.0), (1.0, 0.0), (1.0, 0.1)]])
+    instance = CVRPInstance.euclidean(nodes, np.ones((1, 3)), np.array([2.0]))
+    problem = CVRP(3)
+    state, _ = problem.post_decision(instance, problem.initial(instance), np.array([0]))
+    assert problem.action_mask(instance, state).tolist() == [[False, False, True, True, True, True]]
+    rollout = or_envs.simulate(problem, np.array([[0, 3, 4]]), instance)
+    best = 2 + 1 + 0.1 + np.sqrt(1.01)
+    assert -rollout.total_reward[0] == pytest.approx(best)
+    assert -best_reward(problem, instance) == pytest.approx(best)

@@ -57,6 +57,32 @@ def test_tsplib_optima_are_found_again(name):
 
 
 @shared
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in TSP_OPTIMA if name not in ("pcb442", "rat783")])
+def test_fast_tsp_finds_tsplib_optima_again(name):
+    pytest.importorskip("fast_tsp")
+    path = DATA / "tsplib" / f"{name}.tsp"
+    found = solved("TSP", path, "routing/fast_tsp", time_limit=5.0)
+    # How far it comes depends on the machine's speed.
+    assert TSP_OPTIMA[name] <= found <= 1.001 * TSP_OPTIMA[name]
+
+
+@shared
+@pytest.mark.parametrize("name", ["burma14", "ulysses22", "att48", "eil51", "berlin52", "pr107"])
+def test_small_tsplib_optima_are_proven(name):
+    path = DATA / "tsplib" / f"{name}.tsp"
+    assert solved("TSP", path, "routing/subtour_elimination") == TSP_OPTIMA[name]
+
+
+@shared
+@pytest.mark.parametrize("name", ["eil51", "kroA100"])
+def test_memetic_search_finds_tsplib_optima_again(name):
+    path = DATA / "tsplib" / f"{name}.tsp"
+    found = solved("TSP", path, "routing/memetic")
+    assert TSP_OPTIMA[name] <= found <= 1.002 * TSP_OPTIMA[name]
+
+
+@shared
 @pytest.mark.parametrize("name", ["burma14", "att48", "eil51", "berlin52", "st70"])
 def test_small_tsplib_optima_are_met(name):
     path = DATA / "tsplib" / f"{name}.tsp"
@@ -80,6 +106,13 @@ def test_cvrplib_optima_are_found_again(name):
 
 
 @shared
+@pytest.mark.parametrize("name", ["E-n13-k4", "P-n16-k8"])
+def test_small_cvrplib_optima_are_proven(name):
+    path = DATA / "cvrplib" / f"{name}.vrp"
+    assert solved("CVRP", path, "routing/rounded_capacity") == CVRP_OPTIMA[name]
+
+
+@shared
 @pytest.mark.slow
 def test_larger_cvrplib_optimum_is_found_again():
     path = DATA / "cvrplib" / "X-n101-k25.vrp"
@@ -88,7 +121,7 @@ def test_larger_cvrplib_optimum_is_found_again():
 
 
 @shared
-@pytest.mark.parametrize("name", ["A-n32-k5", "E-n13-k4", "X-n101-k25", "X-n200-k36"])
+@pytest.mark.parametrize("name", [*CVRP_OPTIMA, "X-n101-k25", "X-n200-k36"])
 def test_reader_agrees_with_vrplib_and_published_routes(name):
     vrplib = pytest.importorskip("vrplib")
     path = DATA / "cvrplib" / f"{name}.vrp"

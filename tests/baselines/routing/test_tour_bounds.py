@@ -72,11 +72,11 @@ def test_one_tree_by_hand():
     degree = np.zeros(4, np.int64)
     assert one_tree(distances, np.zeros(4), degree) == (3 + 5) + (1 + 2)
     assert degree.tolist() == [2, 2, 3, 1]
-    # City 2 becomes dearer: the tree does not change, and its third edge is paid for.
-    assert one_tree(distances, np.array([0.0, 0, 0.5, -0.5]), degree) == 11 + 3 * 0.5 - 0.5
+    # City 2 becomes dearer, city 3 cheaper: the same tree, and the third edge of 2 is paid for.
+    assert one_tree(distances, np.array([0.0, 0, 0.5, -0.5]), degree) == 11 + 0.5 * (3 - 1)
     assert degree.tolist() == [2, 2, 3, 1]
-    # Dear enough, and it is a leaf: the 1-tree is the tour 0 2 1 3.
-    assert one_tree(distances, np.array([0.0, 0, 3.0, -3.0]), degree) == 15
+    # By 2.5, city 0 prefers city 3, and the 1-tree is the tour 0 1 2 3.
+    assert one_tree(distances, np.array([0.0, 0, 2.5, -2.5]), degree) == 1 + 3 + 5 + 4
     assert degree.tolist() == [2, 2, 2, 2]
 
 
@@ -98,6 +98,18 @@ def test_one_tree_bound_keeps_its_time_limit():
     solver = make("routing/one_tree_bound", problem)
     hasty, patient = solver.solve(instance, time_limit=0.0), solver.solve(instance)
     assert 0 < hasty.bound <= patient.bound
+
+
+@pytest.mark.parametrize("problem", [TSP(60), ATSP(60)], ids=["TSP", "ATSP"])
+def test_subtour_elimination_without_time_has_a_bound_and_no_tour(problem):
+    instance, _ = or_envs.sample(problem, 0, 1)
+    solver = make("routing/subtour_elimination", problem)
+    best = solver.solve(instance).objective
+    for limit in (0.0, 0.02, 0.1):
+        solution = solver.solve(instance, time_limit=limit)
+        assert solution.seconds < limit + 5
+        assert (solution.actions is None) == (solution.status == "time_limit")
+        assert 0 <= solution.bound <= best + 1e-9
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs the published instances")

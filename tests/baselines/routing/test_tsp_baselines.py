@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
 
-from baselines.common.solution import check_replay
+from baselines.common.solution import check_replay, replay
+from baselines.registration import make
 from baselines.routing.fast_tsp import FastTSP
-from baselines.routing.genetic import GeneticTSP
+from baselines.routing.genetic import GeneticTSP, memetic
 from baselines.routing.rules import NearestNeighbour
 from or_envs.core import sample, simulate
+from or_envs.routing.atsp import ATSP, ATSPInstance
 from or_envs.routing.tsp import TSP, TSPInstance
 
 LINE = [0.5, 0.45, 0.56, 0.35, 0.7, 0.1, 1.0]
@@ -35,6 +38,7 @@ def line() -> TSPInstance:
 
 HAND_CASES = {
     "square": (cities([(0, 0), (1, 1), (1, 0), (0, 1)]), 4.0),
+    "square and its centre": (cities([(0, 0), (1, 1), (1, 0), (0.5, 0.5), (0, 1)]), 3 + np.sqrt(2)),
     "hexagon": (polygon(6), 3.0),
     "100-gon": (polygon(100), 100 * np.sin(np.pi / 100)),
     "4x4 grid": (grid(4), 16 / 3),
@@ -61,6 +65,27 @@ def test_genetic_on_hand_cases(name: str) -> None:
     problem = TSP(instance.coordinates.shape[1])
     solution = GeneticTSP(problem, generations=60).solve(instance)
     assert check_replay(problem, solution, instance) == pytest.approx(length)
+
+
+@pytest.mark.parametrize("solver", ["subtour_elimination", "memetic", "iterated_local_search"])
+@pytest.mark.parametrize("name", [name for name in HAND_CASES if name != "two cities"])
+def test_exact_and_strong_solvers_on_hand_cases(name: str, solver: str) -> None:
+    instance, length = HAND_CASES[name]
+    problem = TSP(instance.coordinates.shape[1])
+    solution = make(f"routing/{solver}", problem).solve(instance)
+    assert check_replay(problem, solution, instance) == pytest.approx(length)
+
+
+@pytest.mark.parametrize(
+    "solver", ["subtour_elimination", "memetic", "genetic", "asymmetric_search", "compact"]
+)
+def test_one_way_round_of_three_cities(solver: str) -> None:
+    one_way = ATSPInstance(np.array([[[0.0, 1, 10], [10, 0, 1], [1, 10, 0]]]))
+    solution = make(f"routing/{solver}", ATSP(3)).solve(one_way)
+    assert solution.actions.tolist() == [1, 2]
+    assert check_replay(ATSP(3), solution, one_way) == 3
+    back = dataclasses.replace(solution, actions=np.array([2, 1]))
+    assert replay(ATSP(3), back, one_way) == 30
 
 
 def test_nearest_neighbour_on_the_line() -> None:
@@ -111,6 +136,26 @@ def test_genetic_tours_are_valid_and_seeded() -> None:
     assert np.array_equal(solution.actions, solver.solve(instance).actions)
     nearest = -simulate(problem, NearestNeighbour(), instance).total_reward[0]
     assert solution.objective < nearest
+
+
+@pytest.mark.parametrize("problem", [TSP(50), ATSP(30)], ids=["TSP", "ATSP"])
+def test_memetic_tours_are_near_the_best_and_seeded(problem: TSP | ATSP) -> None:
+    instance, _ = sample(problem, 0, 1)
+    solution = memetic(problem, 1).solve(instance)
+    check_replay(problem, solution, instance)
+    assert np.array_equal(solution.actions, memetic(problem, 1).solve(instance).actions)
+    best = make("routing/subtour_elimination", problem).solve(instance).objective
+    assert best - 1e-9 <= solution.objective <= 1.01 * best
+    plain = GeneticTSP(problem, 1, population=30, generations=100).solve(instance)
+    assert solution.objective < plain.objective
+
+
+def test_memetic_search_ends_when_no_other_tour_is_born() -> None:
+    generations: list[int] = []
+    solver = GeneticTSP(TSP(100), progress=lambda n, best: generations.append(n), improve=True)
+    solution = solver.solve(polygon(100))  # whose only local optimum is the polygon
+    assert solution.objective == pytest.approx(100 * np.sin(np.pi / 100))
+    assert len(generations) < 20
 
 
 def test_genetic_keeps_its_time_limit() -> None:
