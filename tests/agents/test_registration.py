@@ -21,12 +21,12 @@ def test_every_name_gives_an_algorithm_with_safe_files(name):
     assert cls.load.__func__ is SafeFiles.load.__func__
     # The referee asks ADP for its rule and hands out masks to those whose predict takes them.
     masks = "action_masks" in inspect.signature(cls.predict).parameters
-    assert masks == (name not in ("adp", "hdpo", "ppo"))
+    assert masks == (name not in ("adp", "bq_nco", "hdpo", "ppo"))
 
 
 def test_unknown_name():
     with pytest.raises(
-        ValueError, match="expected one of adp, hdpo, ppo, ppo_mask, pdppo, got 'dqn'"
+        ValueError, match="expected one of adp, bq_nco, hdpo, ppo, ppo_mask, pdppo, got 'dqn'"
     ):
         agent_class("dqn")
 
