@@ -21,6 +21,7 @@ from agents.bq_nco.search import construct, reconstruct
 from agents.bq_nco.subproblems import SUBPROBLEMS, Draw, Subproblems
 from agents.bq_nco.tails import view_of
 from agents.common.safe_files import SafeFiles
+from agents.common.unplayed import Unplayed
 from or_envs.core.problem import AnyProblem
 from or_envs.core.simulation import sample
 
@@ -28,7 +29,7 @@ from or_envs.core.simulation import sample
 _DEVELOPMENT = 6_000_000_000
 
 
-class BQNCO(SafeFiles, BaseAlgorithm):
+class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
     """Imitate good solutions on random tail sub-problems.
 
     A construction step depends on the tail of the problem only, and the tail is again such a
@@ -176,11 +177,6 @@ class BQNCO(SafeFiles, BaseAlgorithm):
             lambda left: start * 0.5 * (1 - math.cos(math.pi * min(max(left, 0.0), 1.0)))
         )
 
-    def set_random_seed(self, seed: int | None = None) -> None:
-        """Seed weights and draws; the environment is not played."""
-        if seed is not None:
-            torch.manual_seed(seed)
-
     def _problem(self) -> AnyProblem:
         assert self.env is not None
         problem: AnyProblem = self.env.get_attr("problem")[0]
@@ -266,12 +262,6 @@ class BQNCO(SafeFiles, BaseAlgorithm):
         self.policy.load_state_dict(self._best)
         callback.on_training_end()
         return self
-
-    def _setup_learn(self, *arguments: Any, **options: Any) -> tuple[int, BaseCallback]:
-        # SB3 resets the environment here, to have a first observation; nobody plays it.
-        total, callback = super()._setup_learn(*arguments, **options)
-        self._last_obs = None
-        return total, callback
 
     def subproblems(self, labels: Labels) -> Subproblems:
         """Training data of one set of labels, on the device."""

@@ -14,6 +14,7 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
 from stable_baselines3.common.utils import FloatSchedule, update_learning_rate
 
 from agents.common.safe_files import SafeFiles
+from agents.common.unplayed import Unplayed
 from agents.hdpo.gnn import GraphPolicy
 from agents.hdpo.mlp import DataDrivenPolicy, MlpPolicy
 from agents.hdpo.policies import BaseStock, CappedBaseStock, EchelonStock, NetworkPolicy
@@ -25,7 +26,7 @@ from agents.hdpo.view import describe
 from or_envs.inventory.problem import InventoryNetwork
 
 
-class HDPO(SafeFiles, BaseAlgorithm):
+class HDPO(SafeFiles, Unplayed, BaseAlgorithm):
     """Descend the mean cost of simulated scenarios by its exact gradient through the simulator.
 
     Demand does not depend on decisions, so the cost of a scenario is a differentiable function of
@@ -182,11 +183,6 @@ class HDPO(SafeFiles, BaseAlgorithm):
             lambda left: start * 0.1 ** sum(1 - left >= share for share in steps)
         )
 
-    def set_random_seed(self, seed: int | None = None) -> None:
-        """Seed the weights; scenarios follow the same seed, and the environment is not played."""
-        if seed is not None:
-            torch.manual_seed(seed)
-
     def _problem(self) -> InventoryNetwork:
         assert self.env is not None
         problem = self.env.get_attr("problem")[0]
@@ -259,12 +255,6 @@ class HDPO(SafeFiles, BaseAlgorithm):
         self.policy.load_state_dict(self._best)
         callback.on_training_end()
         return self
-
-    def _setup_learn(self, *arguments: Any, **options: Any) -> tuple[int, BaseCallback]:
-        # SB3 resets the environment here, to have a first observation; nobody plays it.
-        total, callback = super()._setup_learn(*arguments, **options)
-        self._last_obs = None
-        return total, callback
 
     def _train_block(
         self, training: Scenarios, total_timesteps: int, callback: BaseCallback
