@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from agents.bq_nco.tails import Tail
+from agents.bq_nco.tails import Tail, TailView
 
 #: By how much a distance of 1 lowers the scores of the most short-sighted head at first.
 STEEPEST = 8.0
@@ -27,6 +27,9 @@ class Block(nn.Module):
         Number of features of edges, which are added to the scores by a linear map per head; 0:
         none. At first heads look at smaller and smaller neighbourhoods by the first feature, a
         distance.
+    mixes_edges
+        Tokens also take in the features of the edges to what they attend to, which positions of
+        tokens do not tell if distances have two directions.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class Block(nn.Module):
         scaled: bool,
         normalization: str,
         edges: int,
+        mixes_edges: bool,
     ) -> None:
         super().__init__()
         self.heads = heads
@@ -52,6 +56,7 @@ class Block(nn.Module):
             nn.init.zeros_(self.edge.weight)
             with torch.no_grad():
                 self.edge.weight[:, 0] = -torch.linspace(0.0, STEEPEST, heads)
+        self.take_in = nn.Linear(edges * heads, dim, bias=False) if mixes_edges else None
         self.rezero = normalization == "rezero"
         if self.rezero:
             self.alpha = nn.Parameter(torch.zeros(2))
@@ -80,8 +85,17 @@ class Block(nn.Module):
         if edges is not None and self.edge is not None:
             bias = self.edge(edges).permute(0, 3, 1, 2)
             mask = bias if mask is None else bias.masked_fill(~mask, -torch.inf)
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=self.scale)
-        return self.out(mixed.transpose(1, 2).reshape(batch, tokens, dim))  # type: ignore[no-any-return]
+        if edges is None or self.take_in is None:
+            mixed = F.scaled_dot_product_attention(
+                query, key, value, attn_mask=mask, scale=self.scale
+            )
+            return self.out(mixed.transpose(1, 2).reshape(batch, tokens, dim))  # type: ignore[no-any-return]
+        scale = query.shape[3] ** -0.5 if self.scale is None else self.scale
+        scores = query @ key.transpose(2, 3) * scale
+        weights = (scores if mask is None else scores + mask).softmax(dim=3)
+        mixed = (weights @ value).transpose(1, 2).reshape(batch, tokens, dim)
+        met = weights.transpose(1, 2) @ edges
+        return self.out(mixed) + self.take_in(met.flatten(2))  # type: ignore[no-any-return]
 
 
 class BQNetwork(nn.Module):
@@ -89,8 +103,8 @@ class BQNetwork(nn.Module):
 
     Parameters
     ----------
-    num_features, num_edges, num_outputs, has_ends
-        See :class:`agents.bq_nco.tails.TailView`.
+    view
+        Whose tails the network sees: it says how many features and outputs there are.
     dim, heads, layers, feed_forward
         Size; the published one is 192, 12, 9, 512.
     scaled, normalization
@@ -99,10 +113,7 @@ class BQNetwork(nn.Module):
 
     def __init__(
         self,
-        num_features: int,
-        num_edges: int,
-        num_outputs: int,
-        has_ends: bool,
+        view: TailView,
         dim: int = 128,
         heads: int = 8,
         layers: int = 3,
@@ -115,13 +126,14 @@ class BQNetwork(nn.Module):
             raise ValueError(f"normalization: expected 'rezero' or 'layer', got {normalization!r}")
         if dim < 1 or heads < 1 or dim % heads:
             raise ValueError(f"dim: expected a multiple of heads ({heads}), got {dim}")
-        self.embed = nn.Linear(num_features, dim)
+        self.embed = nn.Linear(view.num_features, dim)
         # What marks the first and the last token.
-        self.ends = nn.Parameter(0.1 * torch.randn(2, dim)) if has_ends else None
+        self.ends = nn.Parameter(0.1 * torch.randn(2, dim)) if view.has_ends else None
         self.blocks = nn.ModuleList(
-            Block(dim, heads, feed_forward, scaled, normalization, num_edges) for _ in range(layers)
+            Block(dim, heads, feed_forward, scaled, normalization, view.num_edges, view.mixes_edges)
+            for _ in range(layers)
         )
-        self.score = nn.Linear(dim, num_outputs)
+        self.score = nn.Linear(dim, view.num_outputs)
 
     def forward(self, tail: Tail) -> torch.Tensor:
         """Scores (B, n K) of all outputs, -inf where not allowed."""

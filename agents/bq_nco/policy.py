@@ -57,13 +57,7 @@ class BQPolicy(BasePolicy):
         )
         self.problem = problem
         self.view = view_of(problem, canonical)
-        self.network = BQNetwork(
-            self.view.num_features,
-            self.view.num_edges,
-            self.view.num_outputs,
-            self.view.has_ends,
-            **architecture,
-        )
+        self.network = BQNetwork(self.view, **architecture)
         self.optimizer = self.optimizer_class(
             self.parameters(),
             lr=lr_schedule(1),  # type: ignore[call-arg]

@@ -143,10 +143,11 @@ class ATSPSubproblems(Subproblems):
 
 
 class CVRPSubproblems(Subproblems):
-    """Routes, fullest first, each in a random direction; any start, up to the end of any route.
+    """Routes in a random direction each, the farthest-reaching first; cut at the end of a route.
 
-    Which route comes first makes no difference to the cost; that the fullest do makes the remaining
-    sub-problems look alike (arXiv 2301.03313, appendix E.3).
+    Which route comes first makes no difference to the cost, but a rule spares the network from
+    having to guess. That of arXiv 2301.03313 (appendix E.3), the fullest first, depends on the
+    solution; which customer is the farthest can be seen.
     """
 
     def __init__(self, instance: CVRPInstance, actions: torch.Tensor) -> None:
@@ -155,11 +156,11 @@ class CVRPSubproblems(Subproblems):
         opens[:, 0] = True
         num, size = customer.shape
         route = opens.cumsum(dim=1) - 1
-        demand = gather(xp, instance.demand, customer)
-        load = torch.zeros(num, size, dtype=demand.dtype, device=demand.device)
-        load = load.scatter_add(1, route, demand)
-        # Fullest route first; stable, so that a route's customers keep their order.
-        position = torch.argsort(torch.argsort(-load, dim=1, stable=True), dim=1)
+        places = gather(xp, instance.coordinates, customer)
+        away = (places - instance.coordinates[:, :1]).norm(dim=2)
+        reach = torch.zeros_like(away).scatter_reduce(1, route, away, "amax")
+        # Stable, so that a route's customers keep their order.
+        position = torch.argsort(torch.argsort(-reach, dim=1, stable=True), dim=1)
         order = torch.argsort(torch.gather(position, 1, route), dim=1, stable=True)
         self.customer = torch.gather(customer, 1, order)
         route = torch.gather(route, 1, order)
@@ -222,7 +223,11 @@ class CVRPSubproblems(Subproblems):
         current = (~home).long()
         state = CVRPState(current, remaining, load, _no_visits(remaining))
         around = (opening & ~home).long()
-        return Draw(instance, state, (2 + around)[:, None])
+        # A route may as well be driven from its other end.
+        other = torch.gather(self.last[rows], 1, start[:, None])[:, 0] - start
+        other = torch.where(opening, 2 * other, 0)
+        targets = (2 + around)[:, None] + torch.stack([torch.zeros_like(other), other], dim=1)
+        return Draw(instance, state, targets)
 
 
 class OrienteeringSubproblems(Subproblems):
@@ -264,7 +269,10 @@ class OrienteeringSubproblems(Subproblems):
             current, remaining, left, _no_visits(remaining), torch.zeros_like(remaining[:, 0])
         )
         sub = OrienteeringInstance.euclidean(nodes, prize, left)
-        return Draw(sub, state, torch.full_like(rows, 2)[:, None])
+        first = torch.full_like(rows, 2)
+        # The whole route may as well be driven from its other end.
+        other = first + self.length[rows] - 1 if start == 0 else first
+        return Draw(sub, state, torch.stack([first, other], dim=1))
 
 
 class KnapsackSubproblems(Subproblems):

@@ -65,6 +65,8 @@ class TailView(Protocol):
     num_features: int
     num_edges: int
     num_outputs: int
+    #: Whether features of edges say what those of tokens do not.
+    mixes_edges: bool
     #: Whether the first token is an origin and the last a destination.
     has_ends: bool
 
@@ -132,16 +134,19 @@ def _geometry(
     """Features (B, n, 2 or 4) of points whose first is the origin and last the destination.
 
     Canonical: coordinates in the frame of origin and destination, and the distances to both, in
-    units of ``size`` (B,), by default the largest distance from the origin.
+    units of ``size`` (B,), by default the largest distance from the origin. Where origin and
+    destination are the same place, the farthest point takes the destination's part.
     """
     if not canonical:
         return points
     moved = points - points[:, :1]
     away = moved.norm(dim=2)
+    longest, farthest = away.max(dim=1)
     if size is None:
-        size = away.max(dim=1).values
+        size = longest
     unit = size.clamp(min=_TINY)[:, None]
-    end = moved[:, -1]
+    closed = away[:, -1] <= _TINY
+    end = torch.where(closed[:, None], moved[torch.arange(len(moved)), farthest], moved[:, -1])
     length = end.norm(dim=1, keepdim=True)
     axis = torch.where(length > _TINY, end / length.clamp(min=_TINY), end.new_tensor([1.0, 0.0]))
     along = (moved * axis[:, None, :]).sum(dim=2)
@@ -165,7 +170,7 @@ def _columns(*columns: torch.Tensor) -> torch.Tensor:
 class TSPTail:
     """Origin, remaining cities, destination."""
 
-    num_outputs, has_ends = 1, True
+    mixes_edges, num_outputs, has_ends = False, 1, True
 
     def __init__(self, canonical: bool) -> None:
         self.canonical = canonical
@@ -195,7 +200,7 @@ class ATSPTail:
     distance to and from the others as features.
     """
 
-    num_edges, num_outputs, has_ends = 2, 1, True
+    num_edges, mixes_edges, num_outputs, has_ends = 2, True, 1, True
 
     def __init__(self, canonical: bool) -> None:
         self.canonical = canonical
@@ -230,12 +235,12 @@ class ATSPTail:
 class CVRPTail:
     """Origin, customers to serve, depot; outputs are "directly" and "by way of the depot"."""
 
-    num_outputs, has_ends = 2, True
+    mixes_edges, num_outputs, has_ends = False, 2, True
 
     def __init__(self, canonical: bool) -> None:
         self.canonical = canonical
         self.num_edges = int(canonical)
-        self.num_features = (4 if canonical else 2) + 2
+        self.num_features = (4 if canonical else 2) + 4
 
     def __call__(self, instance: CVRPInstance, state: CVRPState) -> Tail:
         """Return the tails of a batch."""
@@ -244,14 +249,17 @@ class CVRPTail:
         points = gather(xp, instance.coordinates, tokens)
         units = gather(xp, instance.demand, nodes)
         demand = torch.nn.functional.pad(units / instance.capacity[:, None], (1, 1))
-        load = (state.load / instance.capacity)[:, None].expand_as(demand)
+        total = units.sum(dim=1).clamp(min=_TINY)
+        shares = [state.load / instance.capacity, state.load / total, instance.capacity / total]
+        # More than the rest needs is as good as what it needs.
+        vehicle = [share.clamp(max=1.0)[:, None].expand_as(demand) for share in shares]
         direct = units <= state.load[:, None]
         around = (state.current != 0)[:, None].expand_as(direct)
         # Outputs of the ends are never allowed; their actions mean nothing.
         first = 2 * (tokens - 1).clamp(min=0)
         geometry = _geometry(points, self.canonical)
         return Tail(
-            _columns(geometry, demand, load),
+            _columns(geometry, demand, *vehicle),
             _distances(geometry, self.canonical),
             _middle(torch.stack([direct, around], dim=2)),
             None,
@@ -262,7 +270,7 @@ class CVRPTail:
 class OrienteeringTail:
     """Origin, customers within reach, depot; lengths are in units of the length left."""
 
-    num_outputs, has_ends = 1, True
+    mixes_edges, num_outputs, has_ends = False, 1, True
 
     def __init__(self, canonical: bool) -> None:
         self.canonical = canonical
@@ -295,7 +303,8 @@ class OrienteeringTail:
 class KnapsackTail:
     """Items that fit; weights are in units of the capacity left."""
 
-    num_features, num_edges, num_outputs, has_ends = 4, 0, 1, False
+    num_features, num_edges, mixes_edges = 4, 0, False
+    num_outputs, has_ends = 1, False
 
     def __init__(self, canonical: bool) -> None:
         self.canonical = canonical

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 
+from baselines.common.checks import check_problem
 from baselines.common.solution import Solution
 from or_envs.knapsack.problem import Knapsack, KnapsackInstance
 
@@ -25,8 +26,7 @@ class LinearBound:
     """
 
     def __init__(self, problem: Knapsack, seed: int = 0) -> None:
-        if not isinstance(problem, Knapsack):
-            raise ValueError(f"problem: expected Knapsack, got {type(problem).__name__}")
+        check_problem(problem, Knapsack)
 
     def solve(
         self, instance: KnapsackInstance, exogenous: None = None, time_limit: float | None = None

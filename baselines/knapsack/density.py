@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from baselines.common.checks import check_problem
 from or_envs.knapsack.problem import Knapsack, KnapsackInstance, KnapsackState
 
 
@@ -22,8 +23,7 @@ class Density:
     """
 
     def __init__(self, problem: Knapsack, seed: int = 0) -> None:
-        if not isinstance(problem, Knapsack):
-            raise ValueError(f"problem: expected Knapsack, got {type(problem).__name__}")
+        check_problem(problem, Knapsack)
         self.num_items = problem.num_items
 
     def __call__(self, instance: KnapsackInstance, state: KnapsackState) -> np.ndarray:

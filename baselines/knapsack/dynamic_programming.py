@@ -8,6 +8,7 @@ import time
 import numba
 import numpy as np
 
+from baselines.common.checks import check_problem
 from baselines.common.solution import Solution
 from baselines.routing.plans import item_actions
 from or_envs.knapsack.problem import Knapsack, KnapsackInstance
@@ -31,8 +32,7 @@ class DynamicProgramming:
     """
 
     def __init__(self, problem: Knapsack, seed: int = 0) -> None:
-        if not isinstance(problem, Knapsack):
-            raise ValueError(f"problem: expected Knapsack, got {type(problem).__name__}")
+        check_problem(problem, Knapsack)
         self.problem = problem
 
     def solve(

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 
+from baselines.common.checks import check_problem
 from baselines.common.genetic import Budget, Progress, minimize_permutation
 from baselines.common.solution import Solution
 from or_envs.core import simulate
@@ -61,8 +62,7 @@ class GeneticKnapsack:
         generations: int = 100,
         progress: Progress | None = None,
     ) -> None:
-        if not isinstance(problem, Knapsack):
-            raise ValueError(f"problem: expected Knapsack, got {type(problem).__name__}")
+        check_problem(problem, Knapsack)
         if problem.num_items < 2:
             raise ValueError(f"num_items: expected at least 2, got {problem.num_items}")
         self.problem = problem

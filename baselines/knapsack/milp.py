@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 
+from baselines.common.checks import check_problem
 from baselines.common.milp import HighsSession, import_pyomo
 from baselines.common.solution import Solution
 from baselines.routing.plans import completed
@@ -31,8 +32,7 @@ class Milp:
     """
 
     def __init__(self, problem: Knapsack, seed: int = 0) -> None:
-        if not isinstance(problem, Knapsack):
-            raise ValueError(f"problem: expected Knapsack, got {type(problem).__name__}")
+        check_problem(problem, Knapsack)
         self._pyo = import_pyomo()
         self.problem = problem
         self.seed = seed

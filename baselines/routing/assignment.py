@@ -6,10 +6,12 @@ import time
 
 import numpy as np
 
+from baselines.common.checks import check_problem
 from baselines.common.solution import Solution
 from or_envs.core import AnyProblem
 from or_envs.routing import metric
-from or_envs.routing.tour import Tour
+from or_envs.routing.atsp import ATSP
+from or_envs.routing.tsp import TSP
 
 
 class AssignmentBound:
@@ -31,8 +33,7 @@ class AssignmentBound:
     """
 
     def __init__(self, problem: AnyProblem, seed: int = 0) -> None:
-        if not isinstance(problem, Tour):
-            raise ValueError(f"problem: expected ATSP or TSP, got {type(problem).__name__}")
+        check_problem(problem, TSP, ATSP)
 
     def solve(
         self, instance: object, exogenous: None = None, time_limit: float | None = None

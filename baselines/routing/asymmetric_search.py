@@ -9,11 +9,13 @@ import time
 import numba
 import numpy as np
 
+from baselines.common.checks import check_at_least, check_problem
 from baselines.common.solution import Solution
 from baselines.routing.iterated_local_search import random_insertion
 from or_envs.core import AnyProblem
 from or_envs.routing import metric
-from or_envs.routing.tour import Tour
+from or_envs.routing.atsp import ATSP
+from or_envs.routing.tsp import TSP
 
 #: Longest segment that is moved, and perturbations between looks at the clock.
 _SEGMENT, _CHUNK = 50, 20
@@ -41,10 +43,8 @@ class AsymmetricSearch:
     """
 
     def __init__(self, problem: AnyProblem, seed: int = 0, iterations: int = 20) -> None:
-        if not isinstance(problem, Tour):
-            raise ValueError(f"problem: expected ATSP or TSP, got {type(problem).__name__}")
-        if iterations < 0:
-            raise ValueError(f"iterations: expected an integer >= 0, got {iterations}")
+        check_problem(problem, TSP, ATSP)
+        check_at_least(0, iterations=iterations)
         self.seed = seed
         self.iterations = iterations
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from baselines.common.checks import check_problem
 from baselines.common.milp import HighsSession, import_pyomo
 from baselines.common.solution import Solution
 from baselines.routing.plans import route_actions
@@ -47,8 +48,7 @@ class Compact:
     def __init__(
         self, problem: AnyProblem, seed: int = 0, formulation: Formulation = "flow"
     ) -> None:
-        if not isinstance(problem, TSP | ATSP | CVRP):
-            raise ValueError(f"problem: expected TSP, ATSP or CVRP, got {type(problem).__name__}")
+        check_problem(problem, TSP, ATSP, CVRP)
         if formulation not in ("flow", "mtz"):
             raise ValueError(f"formulation: expected 'flow' or 'mtz', got {formulation!r}")
         self._pyo = import_pyomo()

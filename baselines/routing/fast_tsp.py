@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 
+from baselines.common.checks import check_problem
 from baselines.common.solution import Solution
 from or_envs.routing import metric
 from or_envs.routing.tsp import TSP, TSPInstance
@@ -35,8 +36,7 @@ class FastTSP:
     """
 
     def __init__(self, problem: TSP, seed: int = 0) -> None:
-        if not isinstance(problem, TSP):
-            raise ValueError(f"problem: expected a TSP, got {type(problem).__name__}")
+        check_problem(problem, TSP)
         try:
             import fast_tsp
         except ImportError:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from baselines.common.checks import check_problem
 from baselines.common.genetic import Budget, LocalSearch, Progress, minimize_permutation
 from baselines.common.solution import Solution
 from baselines.routing.asymmetric_search import exchange
@@ -14,7 +15,7 @@ from baselines.routing.iterated_local_search import descend, neighbours
 from baselines.routing.rules import NearestNeighbour
 from or_envs.core import AnyProblem, simulate
 from or_envs.routing import metric
-from or_envs.routing.tour import Tour
+from or_envs.routing.atsp import ATSP
 from or_envs.routing.tsp import TSP
 
 
@@ -50,8 +51,7 @@ class GeneticTSP:
         progress: Progress | None = None,
         improve: bool = False,
     ) -> None:
-        if not isinstance(problem, Tour):
-            raise ValueError(f"problem: expected TSP or ATSP, got {type(problem).__name__}")
+        check_problem(problem, TSP, ATSP)
         if problem.num_cities < 3:
             raise ValueError(f"num_cities: expected at least 3, got {problem.num_cities}")
         self.problem = problem

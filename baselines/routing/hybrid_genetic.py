@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 
+from baselines.common.checks import check_at_least, check_problem
 from baselines.common.solution import Solution
 from baselines.routing.plans import route_actions
 from or_envs.routing import metric
@@ -16,6 +17,8 @@ from or_envs.routing.cvrp import CVRP, CVRPInstance
 _ALLOWED = (0.1, 100_000.0)
 #: Where numbers have to be scaled, the largest becomes about this.
 _LARGEST = 10_000.0
+#: The library's own number of best solutions that survive in any case.
+_ELITE = 4
 
 
 class HybridGenetic:
@@ -29,20 +32,29 @@ class HybridGenetic:
         Seed of the library.
     iterations
         Iterations without improvement after which it stops.
+    population
+        Solutions that survive a generation; four times as many begin.
+    generation
+        Solutions that are added until survivors are chosen.
 
     Raises
     ------
     ValueError
-        If the problem is another, or ``iterations`` is less than 1.
+        If the problem is another, or a number is less than 1.
     ImportError
         If hygese is not installed.
     """
 
-    def __init__(self, problem: CVRP, seed: int = 0, iterations: int = 1000) -> None:
-        if not isinstance(problem, CVRP):
-            raise ValueError(f"problem: expected a CVRP, got {type(problem).__name__}")
-        if iterations < 1:
-            raise ValueError(f"iterations: expected an integer >= 1, got {iterations}")
+    def __init__(
+        self,
+        problem: CVRP,
+        seed: int = 0,
+        iterations: int = 1000,
+        population: int = 25,
+        generation: int = 40,
+    ) -> None:
+        check_problem(problem, CVRP)
+        check_at_least(1, iterations=iterations, population=population, generation=generation)
         try:
             import hygese
         except ImportError:
@@ -53,6 +65,8 @@ class HybridGenetic:
         self.problem = problem
         self.seed = seed
         self.iterations = iterations
+        self.population = population
+        self.generation = generation
 
     def solve(
         self, instance: CVRPInstance, exogenous: None = None, time_limit: float | None = None
@@ -79,6 +93,9 @@ class HybridGenetic:
             parameters = self._library.AlgorithmParameters(
                 timeLimit=0.0 if time_limit is None else time_limit,
                 nbIter=self.iterations,
+                mu=self.population,
+                lambda_=self.generation,
+                nbElite=min(_ELITE, self.population),
                 seed=self.seed % 2**31,
             )
             solver = self._library.Solver(parameters=parameters, verbose=False)

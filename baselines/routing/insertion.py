@@ -9,11 +9,13 @@ from typing import Literal
 import numba
 import numpy as np
 
+from baselines.common.checks import check_problem
 from baselines.common.solution import Solution
 from baselines.routing.iterated_local_search import descend, neighbours, random_insertion
 from or_envs.core import AnyProblem
 from or_envs.routing import metric
-from or_envs.routing.tour import Tour
+from or_envs.routing.atsp import ATSP
+from or_envs.routing.tsp import TSP
 
 Start = Literal["random", "farthest", "nearest"]
 
@@ -46,8 +48,7 @@ class Insertion:
         order: Start = "random",
         improve: bool = False,
     ) -> None:
-        if not isinstance(problem, Tour):
-            raise ValueError(f"problem: expected TSP or ATSP, got {type(problem).__name__}")
+        check_problem(problem, TSP, ATSP)
         if order not in ("random", "farthest", "nearest"):
             raise ValueError(f"order: expected 'random', 'farthest' or 'nearest', got {order!r}")
         if improve and type(problem).__name__ != "TSP":

@@ -9,6 +9,7 @@ import time
 import numba
 import numpy as np
 
+from baselines.common.checks import check_at_least, check_problem
 from baselines.common.solution import Solution
 from or_envs.routing import metric
 from or_envs.routing.tsp import TSP, TSPInstance
@@ -43,10 +44,8 @@ class IteratedLocalSearch:
     """
 
     def __init__(self, problem: TSP, seed: int = 0, iterations: int = 50) -> None:
-        if not isinstance(problem, TSP):
-            raise ValueError(f"problem: expected a TSP, got {type(problem).__name__}")
-        if iterations < 0:
-            raise ValueError(f"iterations: expected an integer >= 0, got {iterations}")
+        check_problem(problem, TSP)
+        check_at_least(0, iterations=iterations)
         self.seed = seed
         self.iterations = iterations
 

@@ -6,10 +6,12 @@ import time
 
 import numpy as np
 
+from baselines.common.checks import check_at_least, check_problem
 from baselines.common.solution import Solution
 from or_envs.core import AnyProblem
 from or_envs.routing import metric
-from or_envs.routing.tour import Tour
+from or_envs.routing.atsp import ATSP
+from or_envs.routing.tsp import TSP
 
 #: elkai rounds distances to whole numbers; the longest becomes this.
 _LONGEST = 1_000_000
@@ -37,10 +39,8 @@ class LKH:
     """
 
     def __init__(self, problem: AnyProblem, seed: int = 0, runs: int = 1) -> None:
-        if not isinstance(problem, Tour):
-            raise ValueError(f"problem: expected TSP or ATSP, got {type(problem).__name__}")
-        if runs < 1:
-            raise ValueError(f"runs: expected an integer >= 1, got {runs}")
+        check_problem(problem, TSP, ATSP)
+        check_at_least(1, runs=runs)
         try:
             import elkai
         except ImportError:

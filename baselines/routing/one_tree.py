@@ -8,6 +8,7 @@ import time
 import numba
 import numpy as np
 
+from baselines.common.checks import check_at_least, check_problem
 from baselines.common.solution import Solution
 from baselines.routing.insertion import nearest_tour
 from baselines.routing.iterated_local_search import descend, neighbours
@@ -40,10 +41,8 @@ class OneTreeBound:
     """
 
     def __init__(self, problem: TSP, seed: int = 0, iterations: int = 100) -> None:
-        if not isinstance(problem, TSP):
-            raise ValueError(f"problem: expected a TSP, got {type(problem).__name__}")
-        if iterations < 1:
-            raise ValueError(f"iterations: expected an integer >= 1, got {iterations}")
+        check_problem(problem, TSP)
+        check_at_least(1, iterations=iterations)
         self.iterations = iterations
 
     def solve(

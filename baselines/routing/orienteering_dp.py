@@ -8,6 +8,7 @@ import time
 import numba
 import numpy as np
 
+from baselines.common.checks import check_problem
 from baselines.common.solution import Solution
 from baselines.routing.plans import completed
 from or_envs.routing import metric
@@ -32,8 +33,7 @@ class OrienteeringDP:
     """
 
     def __init__(self, problem: Orienteering, seed: int = 0) -> None:
-        if not isinstance(problem, Orienteering):
-            raise ValueError(f"problem: expected Orienteering, got {type(problem).__name__}")
+        check_problem(problem, Orienteering)
         if problem.num_customers > _LARGEST:
             raise ValueError(
                 f"num_customers: expected at most {_LARGEST}, got {problem.num_customers}"

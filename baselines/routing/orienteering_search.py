@@ -9,6 +9,7 @@ import time
 import numba
 import numpy as np
 
+from baselines.common.checks import check_at_least, check_problem
 from baselines.common.solution import Solution
 from baselines.routing.plans import completed
 from or_envs.routing import metric
@@ -39,10 +40,8 @@ class OrienteeringSearch:
     """
 
     def __init__(self, problem: Orienteering, seed: int = 0, iterations: int = 2000) -> None:
-        if not isinstance(problem, Orienteering):
-            raise ValueError(f"problem: expected Orienteering, got {type(problem).__name__}")
-        if iterations < 1:
-            raise ValueError(f"iterations: expected an integer >= 1, got {iterations}")
+        check_problem(problem, Orienteering)
+        check_at_least(1, iterations=iterations)
         self.problem = problem
         self.seed = seed
         self.iterations = iterations

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from baselines.common.checks import check_at_least, check_problem
 from baselines.common.solution import Solution
 from baselines.routing.plans import completed, route_actions
 from or_envs.core import AnyProblem
@@ -43,12 +44,8 @@ class PyVRPSearch:
     """
 
     def __init__(self, problem: AnyProblem, seed: int = 0, iterations: int = 2000) -> None:
-        if not isinstance(problem, CVRP | Orienteering):
-            raise ValueError(
-                f"problem: expected CVRP or Orienteering, got {type(problem).__name__}"
-            )
-        if iterations < 1:
-            raise ValueError(f"iterations: expected an integer >= 1, got {iterations}")
+        check_problem(problem, CVRP, Orienteering)
+        check_at_least(1, iterations=iterations)
         try:
             import pyvrp
         except ImportError:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from baselines.common.checks import check_problem
 from baselines.common.solution import Solution
 from baselines.routing.plans import route_actions
 from or_envs.routing import metric
@@ -40,8 +41,7 @@ class RoundedCapacity:
     """
 
     def __init__(self, problem: CVRP, seed: int = 0) -> None:
-        if not isinstance(problem, CVRP):
-            raise ValueError(f"problem: expected a CVRP, got {type(problem).__name__}")
+        check_problem(problem, CVRP)
         try:
             import highspy
         except ImportError:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from baselines.common.checks import check_problem
 from or_envs.core import AnyProblem
 from or_envs.routing import metric
 from or_envs.routing.cvrp import CVRP, CVRPInstance, CVRPState
@@ -89,6 +90,5 @@ def prize_ratio(problem: AnyProblem, seed: int) -> PrizeRatio:
     ValueError
         If the problem is not orienteering.
     """
-    if not isinstance(problem, Orienteering):
-        raise ValueError(f"problem: expected Orienteering, got {type(problem).__name__}")
+    check_problem(problem, Orienteering)
     return PrizeRatio()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from baselines.common.checks import check_problem
 from baselines.common.solution import Solution
 from baselines.routing.iterated_local_search import descend, neighbours
 from baselines.routing.plans import route_actions
@@ -29,8 +30,7 @@ class Savings:
     """
 
     def __init__(self, problem: CVRP, seed: int = 0) -> None:
-        if not isinstance(problem, CVRP):
-            raise ValueError(f"problem: expected a CVRP, got {type(problem).__name__}")
+        check_problem(problem, CVRP)
         self.problem = problem
 
     def solve(
@@ -78,8 +78,7 @@ class Sweep:
     """
 
     def __init__(self, problem: CVRP, seed: int = 0) -> None:
-        if not isinstance(problem, CVRP):
-            raise ValueError(f"problem: expected a CVRP, got {type(problem).__name__}")
+        check_problem(problem, CVRP)
         self.problem = problem
 
     def solve(

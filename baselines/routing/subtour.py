@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from baselines.common.checks import check_problem
 from baselines.common.solution import Solution
 from or_envs.core import AnyProblem
 from or_envs.routing import metric
@@ -40,8 +41,7 @@ class SubtourElimination:
     """
 
     def __init__(self, problem: AnyProblem, seed: int = 0) -> None:
-        if not isinstance(problem, TSP | ATSP):
-            raise ValueError(f"problem: expected TSP or ATSP, got {type(problem).__name__}")
+        check_problem(problem, TSP, ATSP)
         if problem.num_cities < 3:
             raise ValueError(f"num_cities: expected at least 3, got {problem.num_cities}")
         try:

@@ -71,7 +71,9 @@ def model_of(name, tmp_path, labels=None, **kwargs):
 
 
 def test_published_network_has_the_published_number_of_parameters():
-    network = BQNetwork(2, 0, 1, True, 192, 12, 9, 512, scaled=False, normalization="rezero")
+    network = BQNetwork(
+        view_of("TSP", canonical=False), 192, 12, 9, 512, scaled=False, normalization="rezero"
+    )
     assert sum(p.numel() for p in network.parameters()) == 3_107_539
 
 
@@ -131,7 +133,7 @@ def test_scores_follow_their_tokens(name):
     state = problem.initial(data)
     view = view_of(name)
     torch.manual_seed(0)
-    network = BQNetwork(view.num_features, view.num_edges, view.num_outputs, view.has_ends)
+    network = BQNetwork(view)
     nodes = state.remaining.shape[1]
     first = 0 if name == "Knapsack" else 1
     order = torch.cat([torch.arange(first), first + torch.randperm(nodes - first)])
@@ -183,14 +185,16 @@ def test_tails_of_training_are_those_of_play(name):
     torch.testing.assert_close(before.features, after.features, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("started", [False, True])
 @pytest.mark.parametrize("name", ["TSP", "CVRP"])
-def test_canonical_tails_do_not_turn_move_or_grow(name):
+def test_canonical_tails_do_not_turn_move_or_grow(name, started):
     problem = problem_of(name)
     instance, _ = or_envs.sample(problem, 0, 3)
     data = instance.to_torch("cpu", torch.float64)
     state = problem.initial(data)
-    step = problem.action_mask(data, state).long().argmax(dim=1)
-    state, _ = problem.post_decision(data, state, step)
+    if started:
+        step = problem.action_mask(data, state).long().argmax(dim=1)
+        state, _ = problem.post_decision(data, state, step)
     turn = torch.tensor([[0.6, -0.8], [0.8, 0.6]], dtype=torch.float64)
     moved = data.map(lambda x: 7.0 * x @ turn + 3.0 if x.ndim == 3 and x.shape[2] == 2 else x)
     view = view_of(name)
@@ -208,7 +212,7 @@ def test_filling_up_rows_changes_nothing():
     state, _ = problem.post_decision(data, state, chosen)
     state.remaining[0, 4:6] = False
     view = view_of("Knapsack")
-    network = BQNetwork(4, 0, 1, False)
+    network = BQNetwork(view)
     together = network(view(data, state))
     for row in range(4):
         index = torch.tensor([row])
@@ -220,8 +224,8 @@ def test_filling_up_rows_changes_nothing():
 
 def test_rezero_starts_as_the_identity():
     """Scores depend on a token's own features only."""
-    network = BQNetwork(2, 0, 1, True, normalization="rezero")
     view = view_of("TSP", canonical=False)
+    network = BQNetwork(view, normalization="rezero")
     problem = problem_of("TSP")
     instance, _ = or_envs.sample(problem, 0, 1)
     data = instance.to_torch()

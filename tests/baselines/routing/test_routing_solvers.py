@@ -174,11 +174,11 @@ def test_minimum_cut_by_hand():
 @pytest.mark.parametrize(
     ("name", "id", "settings", "message"),
     [
-        ("iterated_local_search", "ATSP", {}, "problem: expected a TSP, got ATSP"),
-        ("fast_tsp", "ATSP", {}, "problem: expected a TSP, got ATSP"),
+        ("iterated_local_search", "ATSP", {}, "problem: expected TSP, got ATSP"),
+        ("fast_tsp", "ATSP", {}, "problem: expected TSP, got ATSP"),
         ("two_opt", "ATSP", {}, "improve: expected False for ATSP"),
         ("insertion", "TSP", {"order": "best"}, "order: expected 'random', 'farthest'"),
-        ("savings", "TSP", {}, "problem: expected a CVRP, got TSP"),
+        ("savings", "TSP", {}, "problem: expected CVRP, got TSP"),
         ("orienteering_dp", "TSP", {}, "problem: expected Orienteering, got TSP"),
         ("nearest_neighbour", "Knapsack", {}, "problem: expected TSP, ATSP or CVRP"),
     ],

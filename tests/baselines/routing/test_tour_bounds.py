@@ -124,9 +124,9 @@ def test_assignment_bounds_of_published_instances(name):
 @pytest.mark.parametrize(
     ("name", "id", "settings", "message"),
     [
-        ("one_tree_bound", "ATSP", {}, "problem: expected a TSP, got ATSP"),
+        ("one_tree_bound", "ATSP", {}, "problem: expected TSP, got ATSP"),
         ("one_tree_bound", "TSP", {"iterations": 0}, "iterations: expected an integer >= 1, got 0"),
-        ("assignment_bound", "CVRP", {}, "problem: expected ATSP or TSP, got CVRP"),
+        ("assignment_bound", "CVRP", {}, "problem: expected TSP or ATSP, got CVRP"),
         ("memetic", "CVRP", {}, "problem: expected TSP or ATSP, got CVRP"),
     ],
 )

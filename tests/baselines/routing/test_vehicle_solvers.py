@@ -110,7 +110,7 @@ def test_demand_that_a_solver_cannot_take_is_refused():
     with pytest.raises(ValueError, match="distances: expected a symmetric matrix"):
         cost(problem, uneven, "rounded_capacity")
     for name in ("rounded_capacity", "hybrid_genetic", "sweep"):
-        with pytest.raises(ValueError, match="problem: expected a CVRP, got Orienteering"):
+        with pytest.raises(ValueError, match="problem: expected CVRP, got Orienteering"):
             make(f"routing/{name}", Orienteering(6))
 
 
