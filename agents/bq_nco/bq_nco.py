@@ -20,6 +20,7 @@ from agents.bq_nco.policy import BQPolicy
 from agents.bq_nco.search import construct, reconstruct
 from agents.bq_nco.subproblems import SUBPROBLEMS, Draw, Subproblems
 from agents.bq_nco.tails import view_of
+from agents.common.best_weights import BestWeights
 from agents.common.safe_files import SafeFiles
 from agents.common.unplayed import Unplayed
 from or_envs.core.problem import AnyProblem
@@ -141,7 +142,6 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         self.improve_iterations = improve_iterations
         self.dev_instances = dev_instances
         self.dev_every = dev_every
-        self.best_dev_reward = -math.inf
         self._problem_name = ""
         #: Labels that the policy has improved, one per file.
         self._improved: list[torch.Tensor] = []
@@ -169,7 +169,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
             **self.policy_kwargs,
         )
         self.policy = self.policy.to(self.device)
-        self._best = {name: value.clone() for name, value in self.policy.state_dict().items()}
+        self.best = BestWeights(self.policy)
 
     def _setup_lr_schedule(self) -> None:
         start = float(self.learning_rate)  # type: ignore[arg-type]
@@ -196,16 +196,14 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
 
     def run_state(self) -> dict[str, np.ndarray]:
         """The best weights so far and their reward, and labels that the policy improved."""
-        arrays = {f"best.{name}": value.cpu().numpy() for name, value in self._best.items()}
+        arrays = self.best.arrays()
         for number, actions in enumerate(self._improved):
             arrays[f"improved.{number}"] = actions.cpu().numpy()
-        return {**arrays, "best_dev_reward": np.array(self.best_dev_reward)}
+        return arrays
 
     def set_run_state(self, arrays: dict[str, np.ndarray]) -> None:
         """Go on with the best weights and the labels of a checkpoint."""
-        self.best_dev_reward = float(arrays["best_dev_reward"])
-        for name, value in self._best.items():
-            value.copy_(torch.from_numpy(arrays[f"best.{name}"]))
+        self.best.restore(arrays)
         self._improved = [
             torch.from_numpy(arrays[name]).to(self.device)
             for name in sorted(arrays)
@@ -259,7 +257,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
             self.logger.dump(step=self.num_timesteps)
             callback.update_locals(locals())
             callback.on_rollout_end()
-        self.policy.load_state_dict(self._best)
+        self.best.load_into(self.policy)
         callback.on_training_end()
         return self
 
@@ -340,8 +338,6 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         """Keep the weights if no earlier ones do better on the development instances."""
         self.policy.set_training_mode(False)
         reward = construct(self.policy, problem, development).total_reward.mean().item()
-        if reward >= self.best_dev_reward:
-            self.best_dev_reward = reward
-            self._best = {name: value.clone() for name, value in self.policy.state_dict().items()}
+        self.best.offer(self.policy, reward)
         self.logger.record("dev/reward", reward)
-        self.logger.record("dev/best_reward", self.best_dev_reward)
+        self.logger.record("dev/best_reward", self.best.score)

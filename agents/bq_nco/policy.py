@@ -12,7 +12,7 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 
 from agents.bq_nco.network import BQNetwork
 from agents.bq_nco.observations import from_observation
-from agents.bq_nco.tails import choices, view_of
+from agents.bq_nco.tails import candidates, nearest, view_of
 from or_envs.knapsack.problem import Knapsack
 
 #: Rows that the network sees at a time where no gradient is needed, times tokens.
@@ -70,15 +70,22 @@ class BQPolicy(BasePolicy):
         return self.network(tail), tail.actions.flatten(1)
 
     @torch.no_grad()
-    def decide(self, instance: Any, state: Any, deterministic: bool = True) -> torch.Tensor:
-        """Actions (B,); instances and states are torch. Rows without a choice stop."""
-        live = torch.nonzero(choices(self.problem, instance, state))[:, 0]
+    def decide(
+        self, instance: Any, state: Any, deterministic: bool = True, neighbours: int = 0
+    ) -> torch.Tensor:
+        """Actions (B,); instances and states are torch. Rows without a choice stop.
+
+        Given ``neighbours``, only so many nodes nearest to the current one are looked at (routing).
+        """
+        live = torch.nonzero(candidates(self.problem, instance, state).any(dim=1))[:, 0]
         played = torch.full((state.num,), self._stop(state), device=live.device)
         # As many rows at a time as fit into memory.
-        rows = max(_TOKENS // state.remaining.shape[1], 1)
+        rows = max(_TOKENS // (neighbours or state.remaining.shape[1]), 1)
         for index in live.split(rows):  # type: ignore[no-untyped-call]
             everything = len(index) == state.num
             some = (instance, state) if everything else (instance.rows(index), state.rows(index))
+            if neighbours:
+                some = (some[0], nearest(self.problem, *some, neighbours))
             scores, actions = self.scores(*some)
             if deterministic:
                 choice = scores.argmax(dim=1)

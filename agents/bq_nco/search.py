@@ -1,4 +1,4 @@
-"""Decoders: greedy and sampled construction, beams, many starts, random re-construction.
+"""Decoders: greedy and sampled construction, beams, symmetries, starts, re-construction.
 
 All play the environment's own dynamics on torch. Instances are torch batches; ``total_reward`` of
 what they return is the environment's.
@@ -14,11 +14,14 @@ import torch
 from array_api_compat import torch as xp
 
 from agents.bq_nco.policy import BQPolicy
-from agents.bq_nco.tails import choices
+from agents.bq_nco.tails import candidates
 from or_envs.core.arrays import gather
 from or_envs.core.problem import AnyProblem
 from or_envs.routing.tour import TourState
 from or_envs.routing.tsp import TSP, TSPInstance
+
+_PLANE = ("TSP", "CVRP", "Orienteering")
+_ROUTING = (*_PLANE, "ATSP")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,15 +47,19 @@ def construct(
     instance: Any,
     state: Any = None,
     deterministic: bool = True,
+    neighbours: int = 0,
 ) -> Construction:
-    """Follow the policy to the end, greedily or by sampling; finished episodes drop out."""
+    """Follow the policy to the end, greedily or by sampling; finished episodes drop out.
+
+    See :meth:`agents.bq_nco.policy.BQPolicy.decide` for ``neighbours``.
+    """
     state = problem.initial(instance) if state is None else state
     num, device = state.num, state.remaining.device
     total = torch.zeros(num, dtype=instance.leaves()[0].dtype, device=device)
     actions = torch.full((num, problem.max_steps), -1, device=device)
     rows = torch.arange(num, device=device)
     for step in range(problem.max_steps):
-        chosen = policy.decide(instance, state, deterministic)
+        chosen = policy.decide(instance, state, deterministic, neighbours)
         state, reward = problem.post_decision(instance, state, chosen)
         state, outcome, over = problem.transition(instance, state, None)
         total[rows] += reward + outcome
@@ -130,7 +137,7 @@ def beam(policy: BQPolicy, problem: AnyProblem, instance: Any, width: int) -> Co
 
 def _children(policy: BQPolicy, instance: Any, state: Any) -> tuple[torch.Tensor, torch.Tensor]:
     """Actions (B, C) and their log-probabilities; a row without a choice has one child, stop."""
-    if bool(choices(policy.problem, instance, state).all()):
+    if bool(candidates(policy.problem, instance, state).any(dim=1).all()):
         scores, actions = policy.scores(instance, state)
         return actions, scores.log_softmax(dim=1)
     # Only at the start of an instance that allows nothing.
@@ -166,9 +173,40 @@ def many_starts(policy: BQPolicy, instance: TSPInstance, starts: int) -> Constru
     return best
 
 
+def symmetries(policy: BQPolicy, problem: AnyProblem, instance: Any) -> Construction:
+    """Best greedy solution of an instance in the plane turned and mirrored, eight times in all.
+
+    It is the "x8 augmentation" of arXiv 2010.16011. A canonical policy does not see turns, which
+    leaves it two different answers.
+    """
+    points = instance.coordinates
+    low, high = points.amin(dim=1, keepdim=True), points.amax(dim=1, keepdim=True)
+    best: Construction | None = None
+    for swap in (False, True):
+        for mirrored in ((), (0,), (1,), (0, 1)):
+            turned = points.clone()
+            for axis in mirrored:
+                turned[..., axis] = (low + high)[..., axis] - turned[..., axis]
+            turned = turned.flip(2) if swap else turned
+            found = construct(policy, problem, dataclasses.replace(instance, coordinates=turned))
+            best = found if best is None else better(best, found)
+    assert best is not None
+    return best
+
+
 def better(one: Construction, other: Construction) -> Construction:
-    """The better solution of each instance; both have actions of the same length."""
+    """The better solution of each instance."""
     wins = other.total_reward > one.total_reward
+    steps = max(one.actions.shape[1], other.actions.shape[1])
+    one, other = (
+        dataclasses.replace(
+            each,
+            actions=torch.nn.functional.pad(
+                each.actions, (0, steps - each.actions.shape[1]), value=-1
+            ),
+        )
+        for each in (one, other)
+    )
     return Construction(
         torch.where(wins, other.total_reward, one.total_reward),
         torch.where(wins[:, None], other.actions, one.actions),
@@ -241,24 +279,35 @@ def reconstruct(
 def decoder(name: str, policy: BQPolicy, problem: AnyProblem) -> Callable[[Any], Construction]:
     """Return the search of a name: from a torch batch of instances to solutions.
 
-    "greedy"; "beam:W"; and for the TSP "starts:S" and "reconstruct:I", which starts from the greedy
-    tours.
+    "greedy"; "beam:W"; for problems in the plane "symmetries"; for routing "nearest:K", greedy
+    among the K nearest nodes; for the TSP "starts:S", and "reconstruct:I", which starts from the
+    greedy tours.
 
     Raises
     ------
     ValueError
-        If the name is another, or the problem is not the TSP where it has to be.
+        If the name is another, or is not for the problem.
     """
     kind, _, number = name.partition(":")
-    if name == "greedy":
-        return lambda instance: construct(policy, problem, instance)
-    if kind == "beam" and number.isdigit():
+    known = {"greedy": False, "symmetries": False}
+    known |= {"beam": True, "nearest": True, "starts": True, "reconstruct": True}
+    if kind not in known or known[kind] != (number.isdigit() and int(number) > 0):
+        raise ValueError(
+            "decoder: expected greedy, beam:W, symmetries, nearest:K, starts:S or reconstruct:I"
+            f" with a number >= 1, got {name!r}"
+        )
+    able = {"symmetries": _PLANE, "nearest": _ROUTING, "starts": ("TSP",), "reconstruct": ("TSP",)}
+    if policy.problem not in able.get(kind, (policy.problem,)):
+        raise ValueError(
+            f"decoder: {name!r} is for {', '.join(able[kind])} only, got {policy.problem}"
+        )
+    if kind == "beam":
         return lambda instance: beam(policy, problem, instance, int(number))
-    if kind in ("starts", "reconstruct") and number.isdigit():
-        if policy.problem != TSP.__name__:
-            raise ValueError(f"decoder: {name!r} is for TSP only, got {policy.problem}")
-        if kind == "starts":
-            return lambda instance: many_starts(policy, instance, int(number))
+    if kind == "symmetries":
+        return lambda instance: symmetries(policy, problem, instance)
+    if kind == "starts":
+        return lambda instance: many_starts(policy, instance, int(number))
+    if kind == "reconstruct":
 
         def improved(instance: TSPInstance) -> Construction:
             first = construct(policy, problem, instance).actions
@@ -266,4 +315,4 @@ def decoder(name: str, policy: BQPolicy, problem: AnyProblem) -> Callable[[Any],
             return reconstruct(policy, instance, first, int(number), rng)
 
         return improved
-    raise ValueError(f"decoder: expected greedy, beam:W, starts:S or reconstruct:I, got {name!r}")
+    return lambda instance: construct(policy, problem, instance, neighbours=int(number or 0))

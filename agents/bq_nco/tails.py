@@ -19,7 +19,7 @@ from or_envs.core.problem import AnyProblem
 from or_envs.knapsack.problem import Knapsack, KnapsackInstance, KnapsackState
 from or_envs.routing.atsp import ATSP, ATSPInstance
 from or_envs.routing.cvrp import CVRP, CVRPInstance, CVRPState
-from or_envs.routing.metric import longest_leg
+from or_envs.routing.metric import legs_from, longest_leg
 from or_envs.routing.orienteering import (
     TOLERANCE,
     Orienteering,
@@ -74,12 +74,27 @@ class TailView(Protocol):
         """Return the tails of a batch."""
 
 
-def choices(problem: str, instance: Any, state: Any) -> torch.Tensor:
-    """Whether there is a node to choose, bool (B,); else the episode is over, or only stops."""
-    remaining = state.remaining
+def candidates(problem: str, instance: Any, state: Any) -> torch.Tensor:
+    """Nodes that may still be chosen, bool (B, N)."""
+    remaining: torch.Tensor = state.remaining
     if problem == Orienteering.__name__:
         remaining = remaining & within(xp, instance, state.current, state.left)
-    return remaining.any(dim=1)
+    return remaining
+
+
+def nearest(problem: str, instance: Any, state: Any, count: int) -> Any:
+    """Return the state of a routing problem with the ``count`` nearest candidates only.
+
+    It is for the network to look at, not for the environment. On instances larger than those of
+    training it saves time, and keeps tails as small as the network knows them.
+    """
+    keep = candidates(problem, instance, state)
+    if keep.shape[1] <= count:
+        return state
+    away = legs_from(xp, instance, state.current).masked_fill(~keep, torch.inf)
+    closest = away.topk(count, dim=1, largest=False).indices
+    near = torch.zeros_like(keep).scatter(1, closest, True)
+    return dataclasses.replace(state, remaining=keep & near)
 
 
 def view_of(problem: AnyProblem | str, canonical: bool = True) -> TailView:

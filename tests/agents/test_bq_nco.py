@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+import baselines.registration
 import or_envs
 from agents.bq_nco.bq_nco import BQNCO
 from agents.bq_nco.labels import Labels
 from agents.bq_nco.network import BQNetwork
-from agents.bq_nco.search import beam, construct, many_starts, reconstruct
+from agents.bq_nco.search import beam, construct, decoder, many_starts, reconstruct
 from agents.bq_nco.subproblems import SUBPROBLEMS
 from agents.bq_nco.tails import VIEWS, view_of
 from or_envs.core.sb3 import make_sb3_vec_env
@@ -309,6 +310,57 @@ def test_many_starts_are_tours_from_city_0(tmp_path):
     np.testing.assert_allclose(found.total_reward, replayed, rtol=1e-9)
     greedy = construct(model.policy, problem, data)
     assert (found.total_reward >= greedy.total_reward - 1e-9).all()
+
+
+@pytest.mark.parametrize("name", ["TSP", "CVRP", "Orienteering"])
+def test_the_best_of_eight_symmetries_is_a_solution(name, tmp_path):
+    model = model_of(name, tmp_path)
+    problem = problem_of(name)
+    instance, _ = or_envs.sample(problem, 0, 6)
+    data = instance.to_torch("cpu", torch.float64)
+    found = decoder("symmetries", model.policy, problem)(data)
+    replayed = or_envs.simulate(problem, np.maximum(found.actions.numpy(), 0), instance)
+    np.testing.assert_allclose(found.total_reward, replayed.total_reward, rtol=1e-9)
+    greedy = decoder("greedy", model.policy, problem)(data)
+    assert (found.total_reward >= greedy.total_reward - 1e-9).all()
+    # The untrained network answers differently to a mirrored instance.
+    assert (found.total_reward > greedy.total_reward + 1e-9).any()
+
+
+@pytest.mark.parametrize("name", ["TSP", "ATSP", "CVRP", "Orienteering"])
+def test_nearest_nodes_only(name, tmp_path):
+    model = model_of(name, tmp_path)
+    problem = problem_of(name)
+    instance, _ = or_envs.sample(problem, 0, 6)
+    data = instance.to_torch("cpu", torch.float64)
+    greedy = decoder("greedy", model.policy, problem)(data)
+    everything = decoder("nearest:9", model.policy, problem)(data)
+    np.testing.assert_array_equal(everything.actions, greedy.actions)
+    one = decoder("nearest:1", model.policy, problem)(data)
+    replayed = or_envs.simulate(problem, np.maximum(one.actions.numpy(), 0), instance)
+    np.testing.assert_allclose(one.total_reward, replayed.total_reward, rtol=1e-9)
+    if name in ("TSP", "ATSP"):
+        rule = baselines.registration.make("routing/nearest_neighbour", problem)
+        expected = or_envs.simulate(problem, rule, instance)
+        np.testing.assert_array_equal(one.actions, expected.actions)
+
+
+@pytest.mark.parametrize(
+    ("problem", "name", "message"),
+    [
+        ("TSP", "beam", "expected greedy, beam:W"),
+        ("TSP", "beam:0", "number >= 1"),
+        ("TSP", "greedy:3", "expected greedy"),
+        ("TSP", "oracle", "got 'oracle'"),
+        ("CVRP", "starts:3", "for TSP only, got CVRP"),
+        ("Knapsack", "nearest:3", "for TSP, CVRP, Orienteering, ATSP only, got Knapsack"),
+        ("ATSP", "symmetries", "for TSP, CVRP, Orienteering only, got ATSP"),
+    ],
+)
+def test_wrong_decoders_are_named(problem, name, message, tmp_path):
+    model = model_of(problem, tmp_path)
+    with pytest.raises(ValueError, match=message):
+        decoder(name, model.policy, problem_of(problem))
 
 
 def test_own_labels_get_shorter(tmp_path):
