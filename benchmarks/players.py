@@ -47,26 +47,34 @@ def load_player(name: str, algorithm: str | None, problem: AnyProblem, seed: int
 
 
 def trained(problem: AnyProblem, seed: int, name: str) -> Any:
-    """A trained agent of the package as a contestant of a suite, by the name of its folder.
+    """A trained agent as a contestant of a suite, by its folder: one of the package, or any other.
 
     Raises
     ------
     UserError
         If there is no such folder, or its agent does not fit the problem.
     """
-    folder = resources.files("benchmarks") / "trained" / name
-    return load_player(str(folder), None, problem, seed)
+    return load_player(str(_folder(name)), None, problem, seed)
+
+
+def _folder(name: str) -> Path:
+    packaged = Path(str(resources.files("benchmarks") / "trained" / name))
+    for folder in (packaged, Path(name)):
+        if folder.is_dir():
+            return folder
+    known = ", ".join(sorted(path.name for path in packaged.parent.iterdir() if path.is_dir()))
+    raise UserError(f"name: expected a folder of a trained agent, or one of {known}, got {name!r}")
 
 
 class TrainedSearch:
-    """A trained construction agent of the package with a search, as a solver of a suite.
+    """A trained construction agent with a search, as a solver of a suite.
 
     Parameters
     ----------
     problem, seed
         As for every contestant; the search has a seed of its own.
     name
-        Folder of the agent.
+        Folder of the agent, one of the package or any other.
     decoder
         See :func:`agents.bq_nco.search.decoder`.
 
@@ -79,8 +87,7 @@ class TrainedSearch:
     def __init__(self, problem: AnyProblem, seed: int, name: str, decoder: str) -> None:
         from agents.bq_nco import search
 
-        folder = Path(str(resources.files("benchmarks") / "trained" / name))
-        model = load_model(folder / MODEL, None, problem)
+        model = load_model(_folder(name) / MODEL, None, problem)
         try:
             self._search = search.decoder(decoder, model.policy, problem)
         except ValueError as error:

@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,8 @@ class Model:
 
 _KOOL = {"instance": "kool"}
 _SEARCH, _HGS = "routing/iterated_local_search", "routing/hybrid_genetic"
+#: A small population of HGS: 0.1 % longer on 20 customers, in a fifth of the time.
+_QUICK = {"population": 2, "generation": 4}
 #: Width and depth of the large models, and batches that fill a GPU.
 _LARGE = {
     "tokens": 100_000,
@@ -97,7 +100,7 @@ SMALL: dict[str, Model] = {
     "CVRP-20": Model(
         "or_envs/CVRP-v0",
         {"num_customers": 20},
-        (LabelSet({"num_customers": 20}, _HGS, {"iterations": 100}, 20_000),),
+        (LabelSet({"num_customers": 20}, _HGS, {**_QUICK, "iterations": 30}, 100_000),),
         2_000_000,
         _KOOL,
         _HGS,
@@ -158,7 +161,10 @@ LARGE: dict[str, Model] = {
     "CVRP-100": Model(
         "or_envs/CVRP-v0",
         {"num_customers": 100},
-        (LabelSet({"num_customers": 50}, _HGS, {"iterations": 500}, 60_000),),
+        tuple(
+            LabelSet({"num_customers": size}, _HGS, {**_QUICK, "iterations": 300}, num)
+            for size, num in ((100, 40_000), (50, 40_000))
+        ),
         200_000_000,
         _KOOL,
         _HGS,
@@ -170,7 +176,7 @@ MODELS = SMALL | LARGE
 
 
 def make(name: str, folder: Path, workers: int, device: str, fraction: float) -> Path:
-    """Make one model; returns the table of its gaps."""
+    """Make one model, in ``folder``/model; returns the table of its gaps."""
     model = MODELS[name]
     folder.mkdir(parents=True, exist_ok=True)
     files = []
@@ -202,13 +208,15 @@ def make(name: str, folder: Path, workers: int, device: str, fraction: float) ->
         if cli.main(arguments):
             raise SystemExit(f"{name}: training failed")
         trained = sorted(run.glob("*/*/model.safetensors"))
+    model_folder = folder / "model"
+    shutil.copytree(trained[-1].parent, model_folder, dirs_exist_ok=True)
     table = folder / "gaps.csv"
     if not table.is_file():
         part_file = folder / "gaps.part"
         with part_file.open("w", encoding="utf-8") as file, contextlib.redirect_stdout(file):
             construction_gaps.main(
                 [
-                    *(str(trained[-1].parent), *_option("--env-kwargs", model.test_kwargs)),
+                    *(str(model_folder), *_option("--env-kwargs", model.test_kwargs)),
                     *("--num", str(max(int(1000 * fraction), 4))),
                     *("--reference", model.reference, "--decoders", *model.decoders),
                 ]

@@ -13,6 +13,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
 from stable_baselines3.common.utils import FloatSchedule, update_learning_rate
 
+from agents.common.best_weights import BestWeights
 from agents.common.safe_files import SafeFiles
 from agents.common.unplayed import Unplayed
 from agents.hdpo.gnn import GraphPolicy
@@ -154,7 +155,6 @@ class HDPO(SafeFiles, Unplayed, BaseAlgorithm):
         self.dev_warm_up = dev_warm_up
         self.dev_every = dev_every
         self.compile_periods = compile_periods
-        self.best_dev_cost = float("inf")
         self._description: dict[str, Any] | None = None
         self._rollout: tuple[Scenarios, MeanCost] | None = None
         if _init_setup_model:
@@ -175,7 +175,7 @@ class HDPO(SafeFiles, Unplayed, BaseAlgorithm):
             **self.policy_kwargs,
         )
         self.policy = self.policy.to(self.device)
-        self._best = {name: value.clone() for name, value in self.policy.state_dict().items()}
+        self.best = BestWeights(self.policy)
 
     def _setup_lr_schedule(self) -> None:
         start, steps = float(self.learning_rate), self.decay_at  # type: ignore[arg-type]
@@ -208,14 +208,11 @@ class HDPO(SafeFiles, Unplayed, BaseAlgorithm):
 
     def run_state(self) -> dict[str, np.ndarray]:
         """The best weights so far and their cost."""
-        best = {f"best.{name}": value.cpu().numpy() for name, value in self._best.items()}
-        return {**best, "best_dev_cost": np.array(self.best_dev_cost)}
+        return self.best.arrays()
 
     def set_run_state(self, arrays: dict[str, np.ndarray]) -> None:
         """Go on with the best weights of a checkpoint."""
-        self.best_dev_cost = float(arrays["best_dev_cost"])
-        for name, value in self._best.items():
-            value.copy_(torch.from_numpy(arrays[f"best.{name}"]))
+        self.best.restore(arrays)
 
     # ---- learning ---------------------------------------------------------------------------
 
@@ -252,7 +249,7 @@ class HDPO(SafeFiles, Unplayed, BaseAlgorithm):
             self._log()
             callback.update_locals(locals())
             callback.on_rollout_end()
-        self.policy.load_state_dict(self._best)
+        self.best.load_into(self.policy)
         callback.on_training_end()
         return self
 
@@ -307,11 +304,9 @@ class HDPO(SafeFiles, Unplayed, BaseAlgorithm):
         """Keep the weights if no earlier ones cost less on the development scenarios."""
         self.policy.set_training_mode(False)
         cost = development.cost(self.policy)
-        if cost <= self.best_dev_cost:
-            self.best_dev_cost = cost
-            self._best = {name: value.clone() for name, value in self.policy.state_dict().items()}
+        self.best.offer(self.policy, -cost)
         self.logger.record("dev/cost", cost)
-        self.logger.record("dev/best_cost", self.best_dev_cost)
+        self.logger.record("dev/best_cost", -self.best.score)
 
     def _log(self) -> None:
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")

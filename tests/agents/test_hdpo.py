@@ -242,7 +242,7 @@ def test_a_killed_training_ends_as_an_undisturbed_one(tmp_path):
         killed.learn(16 * 320, callback=Kill(tmp_path / "b", every=1))
     learn_resumable(resumed, 16 * 320, tmp_path / "b", every=1)
     assert resumed._n_updates == 16
-    assert resumed.best_dev_cost == whole.best_dev_cost
+    assert resumed.best.score == whole.best.score
     for p, q in zip(whole.policy.parameters(), resumed.policy.parameters(), strict=True):
         assert torch.equal(p, q)
 
