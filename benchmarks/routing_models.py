@@ -65,8 +65,13 @@ _QUICK = {"population": 2, "generation": 4}
 _LARGE = {
     "tokens": 100_000,
     "learning_rate": 0.0005,
-    "policy_kwargs": {"dim": 192, "heads": 8, "layers": 9, "feed_forward": 512},
+    "policy_kwargs": {
+        **{"dim": 192, "heads": 8, "layers": 9, "feed_forward": 512},
+        **{"precision": "bfloat16", "compiled": True},
+    },
 }
+#: Half precision is a third faster on two cores as well.
+_HALF = {"policy_kwargs": {"precision": "bfloat16"}}
 
 
 def _tsp(size: int, *sets: LabelSet, timesteps: int, **hyperparams: Any) -> Model:
@@ -100,20 +105,22 @@ SMALL: dict[str, Model] = {
     "CVRP-20": Model(
         "or_envs/CVRP-v0",
         {"num_customers": 20},
-        (LabelSet({"num_customers": 20}, _HGS, {**_QUICK, "iterations": 30}, 100_000),),
-        2_000_000,
+        (LabelSet({"num_customers": 20}, _HGS, {**_QUICK, "iterations": 30}, 80_000),),
+        4_000_000,
         _KOOL,
         _HGS,
         ("greedy", "beam:16"),
+        _HALF,
     ),
     "ATSP-20": Model(
         "or_envs/ATSP-v0",
         {"num_cities": 20},
-        (LabelSet({"num_cities": 20}, "routing/asymmetric_search", {"iterations": 4}, 40_000),),
-        1_500_000,
+        (LabelSet({"num_cities": 20}, "routing/asymmetric_search", {"iterations": 4}, 60_000),),
+        4_200_000,
         {},
         "routing/asymmetric_search",
         ("greedy", "beam:16"),
+        _HALF,
     ),
     "Orienteering-20": Model(
         "or_envs/Orienteering-v0",

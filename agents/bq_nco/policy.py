@@ -30,6 +30,10 @@ class BQPolicy(BasePolicy):
         Name of the problem's class.
     canonical
         See :mod:`agents.bq_nco.tails`; the published network sees plain coordinates.
+    precision
+        "float32", or "bfloat16" for the network's matrix products.
+    compiled
+        Compile the network (torch.compile), which pays on GPUs.
     use_sde
         SB3 hands it over; there is nothing to explore with.
     **architecture
@@ -43,12 +47,16 @@ class BQPolicy(BasePolicy):
         lr_schedule: Schedule,
         problem: str,
         canonical: bool = True,
+        precision: str = "float32",
+        compiled: bool = False,
         optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
         optimizer_kwargs: dict[str, Any] | None = None,
         use_sde: bool = False,
         **architecture: Any,
     ) -> None:
         assert not use_sde
+        if precision not in ("float32", "bfloat16"):
+            raise ValueError(f"precision: expected 'float32' or 'bfloat16', got {precision!r}")
         super().__init__(
             observation_space,
             action_space,
@@ -57,7 +65,10 @@ class BQPolicy(BasePolicy):
         )
         self.problem = problem
         self.view = view_of(problem, canonical)
+        self.precision = precision
         self.network = BQNetwork(self.view, **architecture)
+        forward = self.network.forward
+        self._forward = torch.compile(forward, dynamic=True) if compiled else forward
         self.optimizer = self.optimizer_class(
             self.parameters(),
             lr=lr_schedule(1),  # type: ignore[call-arg]
@@ -67,7 +78,9 @@ class BQPolicy(BasePolicy):
     def scores(self, instance: Any, state: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """Scores (B, n K) of the outputs and the actions (B, n K) that they stand for."""
         tail = self.view(instance, state)
-        return self.network(tail), tail.actions.flatten(1)
+        half = self.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            return self._forward(tail), tail.actions.flatten(1)
 
     @torch.no_grad()
     def decide(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from or_envs.routing.cvrp import CVRP, CVRPInstance
 _ALLOWED = (0.1, 100_000.0)
 #: Where numbers have to be scaled, the largest becomes about this.
 _LARGEST = 10_000.0
+#: Population and generation that the library has by itself.
+_USUAL = (25, 40)
 #: The library's own number of best solutions that survive in any case.
 _ELITE = 4
 
@@ -50,8 +53,8 @@ class HybridGenetic:
         problem: CVRP,
         seed: int = 0,
         iterations: int = 1000,
-        population: int = 25,
-        generation: int = 40,
+        population: int = _USUAL[0],
+        generation: int = _USUAL[1],
     ) -> None:
         check_problem(problem, CVRP)
         check_at_least(1, iterations=iterations, population=population, generation=generation)
@@ -90,15 +93,6 @@ class HybridGenetic:
                 # A power of two, so that sums of demands compare as before.
                 factor = 2.0 ** np.floor(np.log2(_LARGEST / most))
                 demand, capacity = demand * factor, capacity * factor
-            parameters = self._library.AlgorithmParameters(
-                timeLimit=0.0 if time_limit is None else time_limit,
-                nbIter=self.iterations,
-                mu=self.population,
-                lambda_=self.generation,
-                nbElite=min(_ELITE, self.population),
-                seed=self.seed % 2**31,
-            )
-            solver = self._library.Solver(parameters=parameters, verbose=False)
             data = {
                 "distance_matrix": distances * scale,
                 "num_vehicles": len(demand) - 1,
@@ -107,10 +101,29 @@ class HybridGenetic:
                 "vehicle_capacity": capacity,
                 "service_times": np.zeros(len(demand)),
             }
-            routes = solver.solve_cvrp(data, rounding=False).routes
+            routes = self._search(data, time_limit, self.population, self.generation)
+            if not routes:
+                # So few solutions may all break a capacity.
+                routes = self._search(data, time_limit, *_USUAL)
         objective = sum(float(distances[[0, *route], [*route, 0]].sum()) for route in routes)
         actions = route_actions(self.problem, routes)
         return Solution(actions, objective, None, "feasible", time.perf_counter() - start)
+
+    def _search(
+        self, data: dict[str, Any], time_limit: float | None, population: int, generation: int
+    ) -> list[list[int]]:
+        """Routes; none if the library finds no feasible solution."""
+        parameters = self._library.AlgorithmParameters(
+            timeLimit=0.0 if time_limit is None else time_limit,
+            nbIter=self.iterations,
+            seed=self.seed % 2**31,
+            mu=population,
+            lambda_=generation,
+            nbElite=min(_ELITE, population),
+        )
+        solver = self._library.Solver(parameters=parameters, verbose=False)
+        routes: list[list[int]] = solver.solve_cvrp(data, rounding=False).routes
+        return routes
 
 
 def _allowed(largest: float) -> bool:
