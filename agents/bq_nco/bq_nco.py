@@ -21,6 +21,7 @@ from agents.bq_nco.search import construct, reconstruct
 from agents.bq_nco.subproblems import SUBPROBLEMS, Draw, Subproblems
 from agents.bq_nco.tails import view_of
 from agents.common.best_weights import BestWeights
+from agents.common.distributed import add_gradients, share
 from agents.common.safe_files import SafeFiles
 from agents.common.unplayed import Unplayed
 from or_envs.core.problem import AnyProblem
@@ -307,15 +308,23 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         return data, True
 
     def update(self, draw: Draw) -> float:
-        """One step of Adam on a batch of sub-problems; returns the cross-entropy."""
+        """One step of Adam on a batch of sub-problems; returns the cross-entropy.
+
+        Where several processes train together, it is this process's part of it.
+        """
+        num = draw.state.num
+        mine = share(num, self.device)
+        if mine is not None:
+            draw = draw.rows(mine)
         scores, actions = self.policy.scores(draw.instance, draw.state)
         right = (actions[:, :, None] == draw.targets[:, None, :]).any(dim=2)
         right &= torch.isfinite(scores)
         # Targets are equally likely: log-partition minus their mean score.
         mean = scores.masked_fill(~right, 0.0).sum(dim=1) / right.sum(dim=1)
-        loss = (scores.logsumexp(dim=1) - mean).mean()
+        loss = (scores.logsumexp(dim=1) - mean).sum() / num
         self.policy.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        add_gradients(self.policy.parameters())
         torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
         self.policy.optimizer.step()
         self._n_updates += 1

@@ -38,6 +38,10 @@ class Draw:
     state: Any
     targets: torch.Tensor
 
+    def rows(self, index: torch.Tensor) -> Draw:
+        """Pick rows."""
+        return Draw(self.instance.rows(index), self.state.rows(index), self.targets[index])
+
 
 class Subproblems(abc.ABC):
     """Solved instances of one problem on a device.
