@@ -40,7 +40,10 @@ TABLE: dict[str, str] = {
     "or_envs/ATSP-v0": "or_envs.routing.atsp:ATSP",
     "or_envs/CVRP-v0": "or_envs.routing.cvrp:CVRP",
     "or_envs/Orienteering-v0": "or_envs.routing.orienteering:Orienteering",
+    "or_envs/UAMFleet-v0": "or_envs.uam_fleet.problem:UAMFleet",
     "or_envs/Knapsack-v0": "or_envs.knapsack.problem:Knapsack",
+    "or_envs/JobShop-v0": "or_envs.job_shop.problem:JobShop",
+    "or_envs/ISBJSSP-v0": "or_envs.job_shop.problem:ISBJSSP",
 }
 
 

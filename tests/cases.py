@@ -46,6 +46,16 @@ CASES = [
             {"instance": "random", "family": "tight", "n_items": 5, "n_machines": 2},
         )
     ),
+    *(
+        ("or_envs/UAMFleet-v0", {"preset": "tiny", **kwargs})
+        for kwargs in (
+            {},
+            {"max_closure": 0.5, "max_failure": 0.5, "delay_deviation": 4.0, "lanes": 1},
+            {"reward": "terminal_normalised", "features": "paper", "num_vertistops": 1},
+            {"patience": None, "reserve": 30.0, "flight_energy": 5.0, "fare": "logarithmic"},
+            {"preset": "ref2022", "features": "ref2022", "day": 180, "num_vertiports": 4},
+        )
+    ),
     ("or_envs/SeasonalLotSizing-v0", {}),
     ("or_envs/SeasonalLotSizing-v0", {"instance": "VI-A", "season": 4, "finite_horizon": True}),
     ("or_envs/SeasonalLotSizing-v0", {"instance": "random", "n_items": 3, "family": "negbin"}),

@@ -214,7 +214,7 @@ def _check_backends(problem: AnyProblem, instance: Any, exogenous: Any, actions:
         _trajectory(problem.compiled(), instance, exogenous, actions, steps),
         "compiled kernels",
     )
-    if importlib.util.find_spec("torch") is not None:
+    if "torch" in problem.backends and importlib.util.find_spec("torch") is not None:
         import torch
 
         def tensors(tree: Any) -> Any:
@@ -224,7 +224,10 @@ def _check_backends(problem: AnyProblem, instance: Any, exogenous: Any, actions:
             problem, tensors(instance), tensors(exogenous), torch.tensor(actions), steps
         )
         _agree(reference, played, "torch")
-    if importlib.util.find_spec("array_api_strict") is not None:
+    if (
+        "array_api_strict" in problem.backends
+        and importlib.util.find_spec("array_api_strict") is not None
+    ):
         import array_api_strict as strict
 
         def strictly(tree: Any) -> Any:

@@ -44,6 +44,8 @@ class Problem(abc.ABC, Generic[InstanceT, StateT, ExogenousT]):
     ends: Literal["truncated", "terminated"] = "terminated"
     #: Whether rewards are (almost everywhere) differentiable in the floating data.
     differentiable: ClassVar[bool] = True
+    #: Array libraries that the dynamics run on.
+    backends: ClassVar[tuple[str, ...]] = ("numpy", "torch", "array_api_strict")
     #: Keys that ``reset(options=...)`` accepts beside "instance" and "exogenous".
     option_keys: ClassVar[tuple[str, ...]] = ()
     #: Where the drawing function is, as "module:function"; see :mod:`or_envs.core.rendering`.

@@ -30,6 +30,8 @@ class Episode:
         The actions so far, each of the shape of the action space.
     decision_rewards, outcome_rewards
         The two parts of every reward so far.
+    states
+        The states in which the actions were taken.
     """
 
     problem: AnyProblem
@@ -38,6 +40,7 @@ class Episode:
     actions: list[np.ndarray] = dataclasses.field(default_factory=list)
     decision_rewards: list[float] = dataclasses.field(default_factory=list)
     outcome_rewards: list[float] = dataclasses.field(default_factory=list)
+    states: list[Any] = dataclasses.field(default_factory=list)
 
 
 class Recorder:
@@ -79,6 +82,7 @@ class Recorder:
     def add(self, action: np.ndarray, step: Step, state: Any) -> None:
         """Record one step."""
         assert self.episode is not None
+        self.episode.states.append(self.episode.state)
         self.episode.state = state
         self.episode.actions.append(action)
         self.episode.decision_rewards.append(float(step.decision_reward[0]))

@@ -223,6 +223,23 @@ def test_filling_up_rows_changes_nothing():
         torch.testing.assert_close(mine, alone, atol=1e-5, rtol=1e-5)
 
 
+@every_problem
+def test_half_precision_is_about_the_same(name, tmp_path):
+    model = model_of(name, tmp_path)
+    draw = drawn(name)[0]
+    instance, state = (
+        part.map(lambda x: x.float() if x.is_floating_point() else x)
+        for part in (draw.instance, draw.state)
+    )
+    with torch.no_grad():
+        whole = model.policy.scores(instance, state)[0]
+        model.policy.precision = "bfloat16"
+        half = model.policy.scores(instance, state)[0]
+    assert half.dtype == torch.float32
+    assert not torch.equal(whole, half)
+    torch.testing.assert_close(half, whole, atol=0.05, rtol=0.05)
+
+
 def test_rezero_starts_as_the_identity():
     """Scores depend on a token's own features only."""
     view = view_of("TSP", canonical=False)
@@ -413,6 +430,7 @@ def test_first_loss_is_that_of_a_uniform_choice(tmp_path):
         ({"max_grad_norm": 0.0}, "max_grad_norm: expected a number > 0"),
         ({"improve_every": -1}, "improve_every: expected an integer >= 0"),
         ({"policy_kwargs": {"heads": 5}}, "dim: expected a multiple of heads"),
+        ({"policy_kwargs": {"precision": "float16"}}, "precision: expected 'float32' or"),
         ({"policy_kwargs": {"normalization": "batch"}}, "normalization: expected 'rezero'"),
     ],
 )
