@@ -222,8 +222,8 @@ class CVRP(Problem[CVRPInstance, CVRPState, Arrays]):
         load = load - gather(xp, instance.demand, node)
         length = metric.leg(xp, instance, state.current, node)
         if self.mode == "bq":
-            home = metric.leg(xp, instance, node, depot)
-            around = metric.leg(xp, instance, state.current, depot)
+            home = metric.leg_to_start(xp, instance, node)
+            around = metric.leg_to_start(xp, instance, state.current)
             around = around + metric.leg(xp, instance, depot, node)
             length = xp.where(filled, around, length)
             length = length + home * xp.astype(~xp.any(remaining, axis=1), number)

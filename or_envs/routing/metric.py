@@ -21,6 +21,13 @@ def leg(xp: Any, instance: Any, here: Array, there: Array) -> Array:
     return _length(xp, gather(xp, instance.coordinates, there) - start)
 
 
+def leg_to_start(xp: Any, instance: Any, here: Array) -> Array:
+    """Distance (B,) from node ``here`` (B,) to node 0."""
+    if instance.distances.shape[1]:
+        return gather(xp, instance.distances[:, :, 0], here)
+    return _length(xp, gather(xp, instance.coordinates, here) - instance.coordinates[:, 0, :])
+
+
 def legs_from(xp: Any, instance: Any, here: Array) -> Array:
     """Distances (B, N) from node ``here`` (B,) to every node."""
     if instance.distances.shape[1]:
@@ -67,7 +74,9 @@ def matrix(instance: Any) -> np.ndarray:
 
 def _length(xp: Any, difference: Array) -> Array:
     """Euclidean length along the last axis; its gradient at 0 is 0, not NaN."""
-    squared = xp.sum(difference * difference, axis=-1)
+    # Not by a sum along so short an axis, which numpy is slow at.
+    across, along = difference[..., 0], difference[..., 1]
+    squared = across * across + along * along
     apart = squared > 0
     root = xp.sqrt(xp.where(apart, squared, xp.ones_like(squared)))
     return xp.where(apart, root, xp.zeros_like(root))
