@@ -5,7 +5,7 @@ Run ``python -m benchmarks.bq_nco_throughput CHECKOUT``.
 ``CHECKOUT`` is a working copy of naver/bq-nco (arXiv 2301.03313; not for commercial use), whose own
 data loader, network and optimiser step run in this process on one core. Both sides train the same
 network on sub-problems of uniformly random size of the same random tours. The result goes to
-standard output.
+standard output; seconds are those of the processor, so that other processes make no difference.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from agents.bq_nco.labels import Labels
 from or_envs.core.sb3 import make_sb3_vec_env
 from or_envs.routing.tsp import TSPInstance
 
-COLUMNS = ("cities", "layers x width", "batch", "code", "subproblems_per_second", "ratio")
+COLUMNS = ("cities", "layers x width", "batch", "code", "subproblems_per_cpu_second", "ratio")
 #: Cities, layers, width, heads, width of the feed-forward part, sub-problems per batch, batches.
 CASES = (
     (20, 3, 128, 8, 256, 512, 20),
@@ -76,13 +76,16 @@ def _first(loader: Any, batches: int) -> Iterator[Any]:
         yield data
 
 
-def own(coordinates: np.ndarray, case: Sequence[int], folder: Path, modern: bool) -> Work:
+def own(
+    coordinates: np.ndarray, case: Sequence[int], folder: Path, modern: bool, precision: str
+) -> Work:
     """Return a call that trains ours: the published network, or the default one of that size."""
     cities, layers, width, heads, feed_forward, batch, batches = case
     instance = TSPInstance.euclidean(coordinates)
     file = folder / "labels.npz"
     Labels(instance, np.tile(np.arange(1, cities), (len(coordinates), 1))).save(file)
-    shape = {"layers": layers, "dim": width, "heads": heads, "feed_forward": feed_forward}
+    shape: dict[str, Any] = {"layers": layers, "dim": width, "heads": heads}
+    shape |= {"feed_forward": feed_forward, "precision": precision}
     published = {"scaled": False, "normalization": "rezero", "canonical": False}
     env = make_sb3_vec_env("or_envs/TSP-v0", 1, 0, num_cities=cities)
     model = BQNCO(
@@ -109,11 +112,11 @@ def own(coordinates: np.ndarray, case: Sequence[int], folder: Path, modern: bool
 
 
 def speed(train: Work) -> float:
-    """Sub-problems per second, over ``REPEATS`` times."""
+    """Sub-problems per second of the processor, over ``REPEATS`` times."""
     train()
-    start = time.perf_counter()
+    start = time.process_time()
     done = sum(train() for _ in range(REPEATS))
-    return done / (time.perf_counter() - start)
+    return done / (time.process_time() - start)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -135,9 +138,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             coordinates = np.random.default_rng(0).random((batch * batches, cities, 2))
             contestants = {
                 "reference": reference(coordinates, case, Path(folder)),
-                "published network": own(coordinates, case, Path(folder), False),
-                "default network": own(coordinates, case, Path(folder), True),
             }
+            for name, modern in (("published network", False), ("default network", True)):
+                for precision in ("float32", "bfloat16"):
+                    contestants[f"{name}, {precision}"] = own(
+                        coordinates, case, Path(folder), modern, precision
+                    )
             speeds = {name: speed(train) for name, train in contestants.items()}
             for name, value in speeds.items():
                 ratio = f"{value / speeds['reference']:.2f}"
