@@ -84,7 +84,7 @@ def _tsp(size: int, *sets: LabelSet, timesteps: int, **hyperparams: Any) -> Mode
         _KOOL,
         _SEARCH,
         decoders,
-        hyperparams,
+        {**_HALF, **hyperparams},
     )
 
 
@@ -100,13 +100,13 @@ SMALL: dict[str, Model] = {
         improve_iterations=2,
     ),
     "TSP-50": _tsp(
-        50, LabelSet({"num_cities": 50}, _SEARCH, {"iterations": 12}, 60_000), timesteps=1_900_000
+        50, LabelSet({"num_cities": 50}, _SEARCH, {"iterations": 12}, 60_000), timesteps=2_200_000
     ),
     "CVRP-20": Model(
         "or_envs/CVRP-v0",
         {"num_customers": 20},
         (LabelSet({"num_customers": 20}, _HGS, {**_QUICK, "iterations": 30}, 80_000),),
-        4_000_000,
+        6_500_000,
         _KOOL,
         _HGS,
         ("greedy", "beam:16"),
@@ -127,13 +127,14 @@ SMALL: dict[str, Model] = {
         {"num_customers": 20},
         (
             LabelSet(
-                {"num_customers": 20}, "routing/orienteering_search", {"iterations": 500}, 40_000
+                {"num_customers": 20}, "routing/orienteering_search", {"iterations": 300}, 80_000
             ),
         ),
-        900_000,
+        2_700_000,
         _KOOL,
         "routing/orienteering_search",
         ("greedy", "beam:16"),
+        _HALF,
     ),
     "Knapsack-100": Model(
         "or_envs/Knapsack-v0",

@@ -31,6 +31,8 @@ from or_envs.routing.tour import TourState
 from or_envs.routing.tsp import TSP, TSPInstance
 
 _TINY = 1e-9
+#: Demands beyond this multiple of the load look alike.
+_MOST = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -255,7 +257,7 @@ class CVRPTail:
     def __init__(self, canonical: bool) -> None:
         self.canonical = canonical
         self.num_edges = int(canonical)
-        self.num_features = (4 if canonical else 2) + 4
+        self.num_features = (4 if canonical else 2) + 5
 
     def __call__(self, instance: CVRPInstance, state: CVRPState) -> Tail:
         """Return the tails of a batch."""
@@ -268,13 +270,15 @@ class CVRPTail:
         shares = [state.load / instance.capacity, state.load / total, instance.capacity / total]
         # More than the rest needs is as good as what it needs.
         vehicle = [share.clamp(max=1.0)[:, None].expand_as(demand) for share in shares]
+        # How much of the load a customer takes.
+        part = torch.nn.functional.pad(units / state.load[:, None].clamp(min=_TINY), (1, 1))
         direct = units <= state.load[:, None]
         around = (state.current != 0)[:, None].expand_as(direct)
         # Outputs of the ends are never allowed; their actions mean nothing.
         first = 2 * (tokens - 1).clamp(min=0)
         geometry = _geometry(points, self.canonical)
         return Tail(
-            _columns(geometry, demand, *vehicle),
+            _columns(geometry, demand, part.clamp(max=_MOST), *vehicle),
             _distances(geometry, self.canonical),
             _middle(torch.stack([direct, around], dim=2)),
             None,

@@ -26,6 +26,11 @@ def generators(seed: int, num: int) -> list[np.random.Generator]:
     return [np.random.Generator(np.random.PCG64(seed + i)) for i in range(num)]
 
 
+def rows_of_set(rngs: Generators, num: int) -> np.ndarray:
+    """Rows (B,) of a fixed set of ``num`` instances: the seed of each generator, modulo ``num``."""
+    return np.array([int(rng.bit_generator.seed_seq.entropy) % num for rng in rngs])  # type: ignore[attr-defined]
+
+
 def uniform(rngs: Generators, shape: tuple[int, ...]) -> np.ndarray:
     """Draw uniforms on [0, 1) of shape ``(len(rngs), *shape)``, row b from ``rngs[b]``."""
     draws = np.empty((len(rngs), *shape))

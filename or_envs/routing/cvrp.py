@@ -13,7 +13,7 @@ from array_api_compat import array_namespace
 from or_envs.core.arrays import Array, Arrays, gather
 from or_envs.core.options import force, require
 from or_envs.core.problem import Problem
-from or_envs.core.random import Generators
+from or_envs.core.random import Generators, rows_of_set
 from or_envs.routing import generators, metric
 from or_envs.routing.modes import Mode, check_mode, record_visit, unit_spaces
 
@@ -167,7 +167,7 @@ class CVRP(Problem[CVRPInstance, CVRPState, Arrays]):
         if self._given is not None:
             return self._given.repeat(len(rngs))
         if self.instance_name == "kool":
-            rows = generators.kool_rows(rngs)
+            rows = rows_of_set(rngs, generators.KOOL_NUM)
             nodes, demand = (part[rows] for part in generators.kool_cvrp(self.num_customers))
         else:
             nodes = generators.PLANES[self.instance_name](rngs, self.num_customers + 1)

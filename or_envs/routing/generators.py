@@ -49,12 +49,6 @@ PLANES: dict[str, Callable[[Generators, int], np.ndarray]] = {
 }
 
 
-def kool_rows(rngs: Generators) -> np.ndarray:
-    """Rows (B,) of a test set: the seed of each generator, modulo the number of instances."""
-    rows = [int(rng.bit_generator.seed_seq.entropy) % KOOL_NUM for rng in rngs]  # type: ignore[attr-defined]
-    return np.array(rows)
-
-
 @functools.lru_cache(maxsize=4)
 def kool_tsp(num_cities: int, num: int = KOOL_NUM, seed: int = KOOL_SEED) -> np.ndarray:
     """Cities (num, N, 2) of the test set of arXiv 1803.08475."""

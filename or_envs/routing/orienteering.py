@@ -13,7 +13,7 @@ from array_api_compat import array_namespace
 from or_envs.core.arrays import Array, Arrays, gather
 from or_envs.core.options import force, require
 from or_envs.core.problem import Problem
-from or_envs.core.random import Generators
+from or_envs.core.random import Generators, rows_of_set
 from or_envs.routing import generators, metric
 from or_envs.routing.modes import Mode, check_mode, record_visit, unit_spaces
 
@@ -179,7 +179,7 @@ class Orienteering(Problem[OrienteeringInstance, OrienteeringState, Arrays]):
             return self._given.repeat(len(rngs))
         size = self.num_customers
         if self.instance_name == "kool":
-            rows = generators.kool_rows(rngs)
+            rows = rows_of_set(rngs, generators.KOOL_NUM)
             nodes, prize = (p[rows] for p in generators.kool_orienteering(size, self.prizes))
         else:
             nodes = generators.PLANES[self.instance_name](rngs, size + 1)

@@ -10,7 +10,7 @@ from array_api_compat import array_namespace
 
 from or_envs.core.arrays import Array, Arrays, gather
 from or_envs.core.options import force
-from or_envs.core.random import Generators
+from or_envs.core.random import Generators, rows_of_set
 from or_envs.routing import generators, metric
 from or_envs.routing.modes import Mode, unit_spaces
 from or_envs.routing.tour import Tour, TourState
@@ -103,7 +103,7 @@ class TSP(Tour[TSPInstance]):
         if self._given is not None:
             return self._given.repeat(len(rngs))
         if self.instance_name == "kool":
-            rows = generators.kool_rows(rngs)
+            rows = rows_of_set(rngs, generators.KOOL_NUM)
             return TSPInstance.euclidean(generators.kool_tsp(self.num_cities)[rows])
         draw = generators.PLANES[self.instance_name]
         return TSPInstance.euclidean(draw(rngs, self.num_cities))
