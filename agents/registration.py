@@ -9,6 +9,7 @@ from typing import Any
 TABLE: dict[str, str] = {
     "adp": "agents.adp.adp:ADP",
     "bq_nco": "agents.bq_nco.bq_nco:BQNCO",
+    "gnn_ppo": "agents.gnn_ppo.gnn_ppo:GNNPPO",
     "hdpo": "agents.hdpo.hdpo:HDPO",
     "ppo": "agents.ppo.ppo:PPO",
     "ppo_mask": "agents.ppo.ppo:MaskablePPO",

@@ -38,6 +38,26 @@ CASES = [
     ),
     ("or_envs/Knapsack-v0", {"num_items": 1}),
     *(
+        ("or_envs/JobShop-v0", kwargs)
+        for kwargs in (
+            {"num_jobs": 5, "num_machines": 3},
+            {"num_jobs": (1, 4), "num_machines": (1, 3), "blocking": "swap"},
+            {"num_jobs": 4, "num_machines": 3, "blocking": "no_swap", "reward": "lb_delta"},
+            {"instance": "FT06", "observation": "graph", "reward": "sparse"},
+            {"num_jobs": 4, "num_machines": 3, "allow_wait": False, "skip_trivial": True},
+            {"num_jobs": 1, "num_machines": 1},
+        )
+    ),
+    ("or_envs/ISBJSSP-v0", {"num_jobs": 5, "num_machines": 4}),
+    *(
+        ("or_envs/ISBJSSP-v0", {"num_jobs": 4, "num_machines": 3, "p_down": 0.3, **kwargs})
+        for kwargs in (
+            {"shutdown": "hazard", "reward": "waiting"},
+            {"shutdown": "preempt_resume", "observation": "graph"},
+            {"p_down": (0.0, 0.2), "max_downtime": 9, "allow_wait": False},
+        )
+    ),
+    *(
         ("or_envs/LotSizing-v0", kwargs)
         for kwargs in (
             {"instance": "10x5", "start": "given"},
@@ -110,5 +130,9 @@ def name(case: tuple[str, dict]) -> str:
 
 
 every_case = pytest.mark.parametrize(("id", "kwargs"), CASES, ids=map(name, CASES))
-FEW = [CASES[0], CASES[7], CASES[12], CASES[15], ("or_envs/DualSourcing-v0", {"horizon": 9})]
+FEW = [
+    *(CASES[0], CASES[7], CASES[12], CASES[15]),
+    ("or_envs/DualSourcing-v0", {"horizon": 9}),
+    ("or_envs/ISBJSSP-v0", {"num_jobs": 4, "num_machines": 3}),
+]
 few_cases = pytest.mark.parametrize(("id", "kwargs"), FEW, ids=map(name, FEW))

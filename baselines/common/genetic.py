@@ -92,6 +92,54 @@ def minimize_real(
     return _run(GA(pop_size=budget.population), fitness, low, high, budget, seed, progress)
 
 
+def minimize_integer(
+    fitness: Fitness,
+    high: np.ndarray,
+    budget: Budget,
+    seed: int,
+    progress: Progress | None = None,
+    initial: np.ndarray | None = None,
+    mutation: float = 0.01,
+) -> GeneticResult:
+    """Minimise over vectors of 0..high: uniform crossover, and genes drawn anew.
+
+    Parameters
+    ----------
+    fitness
+        Costs of a population of integer vectors (P, n).
+    high
+        Largest values, integers (n,).
+    initial
+        Vectors (K, n), K <= P, that replace the first random ones.
+    mutation
+        Probability that a gene of a child is drawn anew.
+    """
+    _pymoo()
+    from pymoo.algorithms.soo.nonconvex.ga import GA
+    from pymoo.core.mutation import Mutation
+    from pymoo.operators.crossover.ux import UniformCrossover
+
+    class Redraw(Mutation):
+        def _do(
+            self, problem: Any, x: np.ndarray, *args: Any, random_state: Any, **kwargs: Any
+        ) -> np.ndarray:
+            fresh = random_state.integers(0, high + 1, size=x.shape)
+            return np.where(random_state.random(x.shape) < mutation, fresh, x)
+
+    rng = np.random.default_rng(seed)
+    population = rng.integers(0, high + 1, size=(budget.population, len(high)))
+    if initial is not None:
+        population[: len(initial)] = initial
+    algorithm = GA(
+        pop_size=budget.population,
+        sampling=population,
+        crossover=UniformCrossover(),
+        mutation=Redraw(prob=1.0),
+        eliminate_duplicates=False,
+    )
+    return _run(algorithm, fitness, np.zeros(len(high)), high, budget, seed, progress)
+
+
 def minimize_permutation(
     fitness: Fitness,
     length: int,

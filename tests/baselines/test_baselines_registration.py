@@ -14,6 +14,7 @@ from or_envs.core import sample, simulate
 from or_envs.inventory.dual_sourcing import DualSourcing
 from or_envs.inventory.single_store import SingleStoreBacklog, SingleStoreLostSales
 from or_envs.inventory.warehouses import OneWarehouse, Transshipment
+from or_envs.job_shop.problem import JobShop
 from or_envs.knapsack.problem import Knapsack
 from or_envs.lot_sizing.problem import LotSizing
 from or_envs.post_decision_lake.problem import PostDecisionLake
@@ -21,6 +22,7 @@ from or_envs.routing.atsp import ATSP
 from or_envs.routing.cvrp import CVRP
 from or_envs.routing.orienteering import Orienteering
 from or_envs.routing.tsp import TSP
+from or_envs.uam_fleet.problem import UAMFleet
 from or_envs.uncapacitated_lot_sizing.problem import UncapacitatedLotSizing
 
 QUICK = {
@@ -32,6 +34,9 @@ QUICK = {
     "lot_sizing/rollout": {"iterations": 5},
     "routing/genetic": {"population": 10, "generations": 3},
     "knapsack/genetic": {"population": 10, "generations": 3},
+    "uam_fleet/tuned_linear": {"num_episodes": 3, "population": 5, "generations": 2},
+    "uam_fleet/genetic": {"population": 10, "generations": 3},
+    "uam_fleet/genetic_hindsight": {"population": 10, "generations": 3},
 }
 PROBLEMS = {
     "lot_sizing": lambda: LotSizing("VI-A", horizon=4),
@@ -49,7 +54,9 @@ PROBLEMS = {
     "routing/rounded_capacity": lambda: CVRP(8),
     "routing/asymmetric_search": lambda: ATSP(6),
     "routing/assignment_bound": lambda: ATSP(6),
+    "uam_fleet": lambda: UAMFleet("tiny"),
     "knapsack": lambda: Knapsack(8, family="strongly_correlated"),
+    "job_shop": lambda: JobShop(num_jobs=3, num_machines=3, blocking="swap"),
     "inventory": lambda: SingleStoreLostSales("poisson-L1-p4", horizon=6),
     "inventory/lower_bound": lambda: Transshipment("n3-L4-p9", horizon=6),
     "inventory/s_S": lambda: SingleStoreBacklog("poisson-L1-p9-K64", horizon=6),

@@ -1,0 +1,1 @@
+"""The job shop: classic, blocking with and without swaps, interrupted by shutdowns."""
