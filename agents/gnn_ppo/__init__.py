@@ -1,0 +1,1 @@
+"""GNN-PPO: graph policies that score entities, trained by PPO with group baselines or a critic."""

@@ -1,0 +1,39 @@
+"""Categorical distributions over the allowed actions."""
+
+from __future__ import annotations
+
+import torch
+
+#: Score of actions that are not allowed: their probability is exactly 0 in single precision, and
+#: p log p stays 0 where minus infinity would make it undefined.
+ILLEGAL = -1e9
+
+
+def log_probabilities(scores: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
+    """Log-softmax over the allowed actions only, (B, A) each."""
+    return scores.float().masked_fill(~allowed, ILLEGAL).log_softmax(dim=1)
+
+
+def entropy(log_probs: torch.Tensor) -> torch.Tensor:
+    """Entropy (B,) in nats."""
+    return -(log_probs.exp() * log_probs).sum(dim=1)
+
+
+def choose(log_probs: torch.Tensor, deterministic: torch.Tensor | bool) -> torch.Tensor:
+    """The likeliest action of every row, or a draw, (B,).
+
+    Draws are the argmax of log-probabilities plus Gumbel noise, from torch's global generator.
+
+    Parameters
+    ----------
+    log_probs
+        (B, A).
+    deterministic
+        Whether to take the likeliest one, for all rows or bool (B,).
+    """
+    if deterministic is True:
+        return log_probs.argmax(dim=1)
+    noise = -torch.empty_like(log_probs).exponential_().log()
+    if deterministic is not False:
+        noise = noise.masked_fill(deterministic[:, None], 0.0)
+    return (log_probs + noise).argmax(dim=1)

@@ -1,0 +1,1 @@
+"""The urban air mobility fleet problem."""
