@@ -10,7 +10,7 @@ from importlib import resources
 
 import numpy as np
 
-from or_envs.core.arrays import Array, Arrays
+from or_envs.core.arrays import Array, Arrays, concatenate
 from or_envs.core.random import Generators
 
 #: Durations of random instances, both ends included.
@@ -141,12 +141,13 @@ def _draw(rng: np.random.Generator, limits: tuple[int, int]) -> int:
 
 
 def load(instance: str) -> JobShopInstance:
-    """Return one instance (a batch of one) by name, or of a file.
+    """Return one instance (a batch of one) by name or of a file, or a range of a group.
 
     Parameters
     ----------
     instance
-        One of :data:`NAMES`, or the path of a file in the form of JSPLIB or of Taillard; see
+        One of :data:`NAMES`; a range such as "LA01-05", one row an instance, padded to the largest;
+        or the path of a file in the form of JSPLIB or of Taillard, see
         :func:`or_envs.job_shop.files.read`.
 
     Raises
@@ -161,10 +162,24 @@ def load(instance: str) -> JobShopInstance:
     if instance in NAMES:
         data = _classic()[instance]
         return JobShopInstance.of(data["machine"], data["duration"])
+    members = _range(instance)
+    if members:
+        parts = [load(name) for name in members]
+        jobs, operations = np.max([part.duration.shape[1:] for part in parts], axis=0)
+        return concatenate([part.padded(int(jobs), int(operations)) for part in parts])
     from or_envs.job_shop.files import read
 
     known = ", ".join(f"{names[0]}-{names[-1][len(group) :]}" for group, names in GROUPS.items())
     return read(instance, f"'random', a name ({known})")
+
+
+def _range(instance: str) -> tuple[str, ...]:
+    """Names of a range such as "LA01-05"; none if it is something else."""
+    first, _, number = instance.partition("-")
+    for group, names in GROUPS.items():
+        if first in names and group + number in names:
+            return names[names.index(first) : names.index(group + number) + 1]
+    return ()
 
 
 @functools.cache

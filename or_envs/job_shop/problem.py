@@ -12,7 +12,7 @@ import numpy as np
 from or_envs.core.arrays import Array, Arrays
 from or_envs.core.options import require
 from or_envs.core.problem import Problem
-from or_envs.core.random import Generators
+from or_envs.core.random import Generators, rows_of_set
 from or_envs.job_shop import kernels
 from or_envs.job_shop.instances import JobShopInstance, load, uniform_instances
 from or_envs.job_shop.observations import CLIP, JOB_FEATURES, NODE_FEATURES, see_graph, see_jobs
@@ -129,7 +129,8 @@ class JobShop(Problem[JobShopInstance, JobShopState, Shutdowns]):
     ----------
     instance
         "random": see :func:`or_envs.job_shop.instances.uniform_instances`. A name such as "LA01",
-        or the path of a file: see :func:`or_envs.job_shop.instances.load`.
+        or the path of a file: see :func:`or_envs.job_shop.instances.load`. A range such as
+        "LA01-05": the episode with seed s plays number s modulo 5 of them.
     num_jobs, num_machines
         Sizes of random instances, >= 1, or pairs (smallest, largest) from which every episode's
         is drawn. Else they are read.
@@ -242,9 +243,11 @@ class JobShop(Problem[JobShopInstance, JobShopState, Shutdowns]):
     # ---- data -------------------------------------------------------------------------------
 
     def sample_instances(self, rngs: Generators) -> JobShopInstance:
-        """Draw random instances, or repeat the given one."""
+        """Draw random instances, or repeat the given one; of a range by seed, one after another."""
         if self._given is None:
             return uniform_instances(rngs, self._jobs, self._machines)
+        if self._given.num > 1:
+            return self._given.rows(rows_of_set(rngs, self._given.num))
         # One copy of the large arrays serves every row.
         sizes = np.repeat(self._given.num_operations, len(rngs), axis=0)
         return dataclasses.replace(self._given, num_operations=sizes)
@@ -540,11 +543,31 @@ class ISBJSSP(JobShop):
     """
 
     def __init__(
-        self, instance: str = "random", p_down: float | Sequence[float] = 0.1, **kwargs: Any
+        self,
+        instance: str = "random",
+        num_jobs: int | Sequence[int] = 10,
+        num_machines: int | Sequence[int] = 5,
+        shutdown: ShutdownModel = "post_operation",
+        p_down: float | Sequence[float] = 0.1,
+        max_downtime: int | None = None,
+        allow_wait: bool = True,
+        skip_trivial: bool = False,
+        reward: Reward = "time",
+        observation: Observation = "jobs",
     ) -> None:
-        if "blocking" in kwargs:
-            raise ValueError("blocking: the ISBJSSP is blocking='swap'; use JobShop for others")
-        super().__init__(instance, blocking="swap", p_down=p_down, **kwargs)
+        super().__init__(
+            instance,
+            num_jobs,
+            num_machines,
+            "swap",
+            shutdown,
+            p_down,
+            max_downtime,
+            allow_wait,
+            skip_trivial,
+            reward,
+            observation,
+        )
 
 
 _NO_LUCK = np.zeros((1, 0, 0), dtype=np.int64)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import or_envs
 from or_envs.core import generators
 from or_envs.job_shop import files, taillard
 from or_envs.job_shop.best_known import best_known
@@ -202,3 +203,17 @@ def test_malformed_files_are_named(tmp_path, text, message):
 def test_a_missing_file_names_what_there_is():
     with pytest.raises(ValueError, match=r"instance: expected 'random', a name \(FT06-20, LA01-40"):
         load("LA41")
+
+
+def test_a_range_of_a_group():
+    both = load("FT10-20")
+    assert both.duration.shape == (2, 20, 10)
+    same(both.rows(np.array([0])), load("FT10").padded(20, 10))
+    same(both.rows(np.array([1])), load("FT20").padded(20, 10))
+    problem = or_envs.make_problem("or_envs/JobShop-v0", instance="FT10-20")
+    drawn, _ = or_envs.sample(problem, 3, 3)
+    same(drawn, both.rows(np.array([1, 0, 1])))
+    assert load("LA01-40").num == 40
+    for wrong in ("LA05-01", "LA01-41", "LA01-FT20"):
+        with pytest.raises(ValueError, match="instance: expected 'random'"):
+            load(wrong)

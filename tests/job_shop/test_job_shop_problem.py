@@ -540,7 +540,7 @@ def test_wrong_arguments_are_named(kwargs, message):
 def test_the_preset():
     problem = ISBJSSP("LA01", shutdown="hazard")
     assert (problem.blocking, problem.p_down, problem.allow_wait) == ("swap", (0.1,), True)
-    with pytest.raises(ValueError, match="blocking: the ISBJSSP is blocking='swap'"):
+    with pytest.raises(TypeError, match="blocking"):
         ISBJSSP(blocking="none")
 
 
