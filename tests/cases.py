@@ -130,9 +130,5 @@ def name(case: tuple[str, dict]) -> str:
 
 
 every_case = pytest.mark.parametrize(("id", "kwargs"), CASES, ids=map(name, CASES))
-FEW = [
-    *(CASES[0], CASES[7], CASES[12], CASES[15]),
-    ("or_envs/DualSourcing-v0", {"horizon": 9}),
-    ("or_envs/ISBJSSP-v0", {"num_jobs": 4, "num_machines": 3}),
-]
+FEW = [CASES[0], CASES[7], CASES[12], CASES[15], ("or_envs/DualSourcing-v0", {"horizon": 9})]
 few_cases = pytest.mark.parametrize(("id", "kwargs"), FEW, ids=map(name, FEW))

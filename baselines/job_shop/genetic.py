@@ -1,4 +1,4 @@
-"""Genetic algorithm of the job shop: priorities of operations, decoded by dispatching."""
+"""Genetic algorithm of the job shop: random keys as priorities, decoded by dispatching."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from baselines.common.genetic import Budget, Progress, minimize_real
+from baselines.common.genetic import Budget, Progress, minimize_keys
 from baselines.common.solution import Solution
 from baselines.job_shop.plan import check_searchable, not_counted
 from or_envs.core import AnyProblem
@@ -79,10 +79,9 @@ class GeneticJobShop:
             return played.makespan.astype(np.float64)
 
         size = int(exists.sum())
-        result = minimize_real(
+        result = minimize_keys(
             makespans,
-            np.zeros(size),
-            np.ones(size),
+            size,
             Budget(self.budget.population, self.budget.generations, time_limit),
             self.seed,
             self.progress,

@@ -216,22 +216,27 @@ def test_means_by_hand():
     assert others_on_machine(x, graph).flatten().tolist() == [4, 3, 2, 0]
 
 
-def test_machine_nodes_of_a_blocked_job():
-    """T1: after 2 time units job B stands finished on machine 1 and wants machine 0, where A is."""
-    shop = JobShopInstance.of([[0, 1], [1, 0]], [[3, 2], [2, 4]])
-    problem = problem_of(num_jobs=2, num_machines=2, observation="graph", blocking=None) \
-        if False else or_envs.make_problem(
-            "or_envs/JobShop-v0", num_jobs=2, num_machines=2, blocking="swap", observation="graph"
-        )  # fmt: skip
+def test_edges_of_a_blocked_job():
+    """T5: at 2 the job B is done on machine 2 and wants machine 0; A still runs on machine 1."""
+    shop = JobShopInstance.of([[1, 0, 2], [2, 0, 1]], [[3, 1, 4], [2, 3, 1]])
+    problem = problem_of(num_jobs=2, observation="graph")
     state = problem.initial(shop)
+    for action in (0, 1, 2):  # load A, load B, then wait once: at 3 A is done as well
+        seen = tensors(problem.observation(shop, state))
+        post, _ = problem.post_decision(shop, state, np.array([action]))
+        state, _, _ = problem.transition(shop, post, None)
+    # Before the wait: B's first operation blocks, its second waits for machine 0, which is empty.
+    graph = graph_of(seen)
+    assert graph.slot.tolist() == [0, 1, 2, 3, 4, 5]
+    assert graph.edges["hold"].shape[1] == 0
     seen = tensors(problem.observation(shop, state))
-    assert graph_of(seen).edges["hold"].shape[1] == 0
-    for job in (0, 1):
-        post, _ = problem.post_decision(shop, state, np.array([job]))
-        state, _, over = problem.transition(shop, post, None)
-    # Both are loaded; the next decision never comes: the circle turns and the shop ends.
-    assert over[0]
-    assert state.clock[0] == 7
+    assert state.clock[0] == 3
+    post, _ = problem.post_decision(shop, state, np.array([0]))  # A onto machine 0
+    state, _, _ = problem.transition(shop, post, None)
+    seen = tensors(problem.observation(shop, state))
+    # The circle of A and B turned at 4; B runs on machine 0, A on machine 2.
+    assert state.clock[0] >= 4
+    assert graph_of(seen).edges["want"].shape[1] == 0
 
 
 # ---- bad input ------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from or_envs.job_shop.instances import JobShopInstance, load
 from or_envs.job_shop.observations import JOB_FEATURES
 from or_envs.job_shop.problem import ISBJSSP, JobShop
 from or_envs.job_shop.shutdowns import Shutdowns
+from tests.core import test_every_id as laws
 from tests.job_shop.helpers import BLOCKING, MODELS, hand, instance_of, problem_of, row
 
 SMALL = {"num_jobs": (2, 5), "num_machines": (2, 4)}
@@ -350,6 +351,17 @@ def test_the_future_of_a_running_operation():
     assert abs(hit.mean() - expected) < 5 * np.sqrt(0.25 / num)
     assert set(future.onset[hit, 0, 0]) == {6, 7, 8, 9, 10}
     assert future.downtime.max() <= 11
+
+
+# ---- faces ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kwargs", [{"shutdown": "hazard"}, {"observation": "graph"}])
+def test_seeds_and_vectors(kwargs):
+    """Episodes end at different steps, and others begin there."""
+    case = ("or_envs/ISBJSSP-v0", {"num_jobs": 3, "num_machines": 3, "p_down": 0.3, **kwargs})
+    laws.test_same_seed_same_episodes(*case)
+    laws.test_64_vectorised_copies_equal_64_single_environments(*case)
 
 
 # ---- what is seen ---------------------------------------------------------------------------
