@@ -171,6 +171,7 @@ def minimize_keys(
         bias=0.7,
         eliminate_duplicates=True,
     )
+    algorithm.mating.n_max_iterations = 1  # parents that are alike have no other children
     return _run(algorithm, fitness, np.zeros(length), np.ones(length), budget, seed, progress)
 
 
