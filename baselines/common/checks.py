@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeVar
+
+P = TypeVar("P")
 
 
-def check_problem(problem: object, *kinds: type[Any]) -> None:
-    """Refuse a problem of another class.
+def check_problem(problem: object, *kinds: type[P]) -> P:
+    """Refuse a problem of another class; returns the problem.
 
     Raises
     ------
@@ -17,6 +19,7 @@ def check_problem(problem: object, *kinds: type[Any]) -> None:
         *rest, last = (kind.__name__ for kind in kinds)
         expected = f"{', '.join(rest)} or {last}" if rest else last
         raise ValueError(f"problem: expected {expected}, got {type(problem).__name__}")
+    return problem
 
 
 def check_at_least(least: int, **values: int) -> None:

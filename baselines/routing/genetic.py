@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from baselines.common.checks import check_problem
+from baselines.common.checks import check_at_least, check_problem
 from baselines.common.genetic import Budget, LocalSearch, Progress, minimize_permutation
 from baselines.common.solution import Solution
 from baselines.routing.asymmetric_search import exchange
@@ -16,6 +16,7 @@ from baselines.routing.rules import NearestNeighbour
 from or_envs.core import AnyProblem, simulate
 from or_envs.routing import metric
 from or_envs.routing.atsp import ATSP
+from or_envs.routing.tour import Tour
 from or_envs.routing.tsp import TSP
 
 
@@ -51,10 +52,8 @@ class GeneticTSP:
         progress: Progress | None = None,
         improve: bool = False,
     ) -> None:
-        check_problem(problem, TSP, ATSP)
-        if problem.num_cities < 3:
-            raise ValueError(f"num_cities: expected at least 3, got {problem.num_cities}")
-        self.problem = problem
+        self.problem: Tour[Any] = check_problem(problem, TSP, ATSP)
+        check_at_least(3, num_cities=self.problem.num_cities)
         self.seed = seed
         self.budget = Budget(population, generations)
         self.progress = progress

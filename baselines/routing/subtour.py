@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from baselines.common.checks import check_problem
+from baselines.common.checks import check_at_least, check_problem
 from baselines.common.solution import Solution
 from or_envs.core import AnyProblem
 from or_envs.routing import metric
 from or_envs.routing.atsp import ATSP
+from or_envs.routing.tour import Tour
 from or_envs.routing.tsp import TSP
 
 #: Smallest violation of a subtour constraint that is cut off.
@@ -41,9 +42,8 @@ class SubtourElimination:
     """
 
     def __init__(self, problem: AnyProblem, seed: int = 0) -> None:
-        check_problem(problem, TSP, ATSP)
-        if problem.num_cities < 3:
-            raise ValueError(f"num_cities: expected at least 3, got {problem.num_cities}")
+        tour: Tour[Any] = check_problem(problem, TSP, ATSP)
+        check_at_least(3, num_cities=tour.num_cities)
         try:
             import highspy
         except ImportError:
