@@ -38,6 +38,7 @@ _LOT_SIZING: tuple[str, dict[str, Any]] = ("or_envs/LotSizing-v0", {"instance": 
 _TSP: tuple[str, dict[str, Any]] = ("or_envs/TSP-v0", {"num_cities": 50})
 _CVRP: tuple[str, dict[str, Any]] = ("or_envs/CVRP-v0", {"num_customers": 100})
 _KNAPSACK: tuple[str, dict[str, Any]] = ("or_envs/Knapsack-v0", {"num_items": 50})
+_LA01: dict[str, Any] = {"instance": "LA01", "blocking": "swap"}
 _LOST_SALES: tuple[str, dict[str, Any]] = (
     "or_envs/SingleStoreLostSales-v0",
     {"instance": "poisson-L4-p9"},
@@ -125,6 +126,46 @@ def vector(env_id: str, env_kwargs: dict[str, Any], num: int, draw: bool) -> Wor
         return num * len(recorded)
 
     return drawn if draw else given
+
+
+def replayed(env_id: str, env_kwargs: dict[str, Any], num: int, steps: int) -> Work:
+    """Steps of the native vector environment from a reset on, with the actions of an earlier run.
+
+    It serves where episodes end at different steps; the reset is one for all ``steps``.
+    """
+    env: Any = gym.make_vec(
+        env_id, num, vectorization_mode="vector_entry_point", **env_kwargs
+    ).unwrapped
+    checker = ActionChecker(env.problem)
+    rng = np.random.default_rng(0)
+    env.reset(seed=0)
+    recorded = []
+    for _ in range(steps):
+        recorded.append(checker.sample(env.batch.mask(), num, rng))
+        env.step(recorded[-1])
+
+    def run() -> int:
+        env.reset(seed=0)
+        for actions in recorded:
+            env.step(actions)
+        return num * steps
+
+    return run
+
+
+def dispatched(env_kwargs: dict[str, Any], num: int) -> Work:
+    """Loads of whole job-shop episodes by random dispatching, in compiled code."""
+    from or_envs.job_shop.dispatching import Dispatching, play
+
+    problem: Any = or_envs.make_problem("or_envs/JobShop-v0", **env_kwargs)
+    instance, exogenous = or_envs.sample(problem, 0, num)
+    loads = int(instance.num_operations.sum())
+
+    def run() -> int:
+        play(problem, instance, exogenous, Dispatching("RANDOM"), seeds=np.arange(num))
+        return loads
+
+    return run
 
 
 def _actions(env_id: str, env_kwargs: dict[str, Any], num: int, steps: int) -> list[np.ndarray]:
@@ -232,6 +273,14 @@ def cases() -> Iterator[tuple[str, str, Work]]:
         for what, compiled in (("kernels", True), ("numpy", False)):
             name = f"{title}, dynamics of 1,024 by {what}"
             yield name, "step + mask", bare(env_id, env_kwargs, 1024, compiled)
+    for title, env_id, env_kwargs in (
+        ("JobShop LA01 swap", "or_envs/JobShop-v0", _LA01),
+        ("ISBJSSP LA01", "or_envs/ISBJSSP-v0", {"instance": "LA01"}),
+    ):
+        yield f"{title}, gym.make", "draw + step", single(env_id, env_kwargs, True)
+        yield f"{title}, VectorEnv 256", "step", replayed(env_id, env_kwargs, 256, 200)
+        yield f"{title}, VectorEnv 256", "draw + step", vector(env_id, env_kwargs, 256, True)
+    yield "JobShop LA01 swap, 1,024 random episodes", "load", dispatched(_LA01, 1024)
     for title, (env_id, env_kwargs), policy, num in (
         ("SingleStoreLostSales", _LOST_SALES, "MlpPolicy", 1024),
         ("OneWarehouse n10", _ONE_WAREHOUSE, "GNN", 128),

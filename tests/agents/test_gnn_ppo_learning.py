@@ -378,7 +378,7 @@ def test_wrong_settings_are_named(kwargs, message):
 
 
 def test_wrong_environments_are_named():
-    with pytest.raises(ValueError, match="env: GNNPPO needs .*SB3VecEnv, got VecMonitor"):
+    with pytest.raises(ValueError, match=r"env: GNNPPO needs .*SB3VecEnv, got VecMonitor"):
         GNNPPO("JobTokens", VecMonitor(make_sb3_vec_env(ID, 1, 0, **SHOP)), device="cpu")
     with pytest.raises(ValueError, match="JobTokenPolicy needs observations with jobs"):
         GNNPPO("JobTokens", make_sb3_vec_env("or_envs/TSP-v0", 1, 0), device="cpu")
@@ -399,9 +399,7 @@ def test_wrong_labels_are_named(tmp_path):
         model_of(labels=[str(path)]).learn(1)
     made, _ = demonstrations(problem, 3)
     made.save(path)
-    with pytest.raises(
-        ValueError, match=r"instance.machine has shape \(3, 4, 3\), but this .*5, 3"
-    ):
+    with pytest.raises(ValueError, match=r"machine has shape \(3, 4, 3\), but .*\(3, 5, 3\)"):
         model_of(env={"num_jobs": 5}, labels=[str(path)]).learn(1)
     wrong = Demonstrations(made.instance, None, np.zeros_like(made.actions))
     wrong.save(path)
@@ -412,5 +410,5 @@ def test_wrong_labels_are_named(tmp_path):
         model_of(labels=[str(path)]).learn(1)
     risky = problem_of(p_down=0.5)
     demonstrations(risky, 2)[0].save(path)
-    with pytest.raises(ValueError, match="labels: .*expected arrays actions, instance"):
+    with pytest.raises(ValueError, match=r"labels: .*expected arrays actions, instance"):
         model_of(labels=[str(path)]).learn(1)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from baselines.common.genetic import Budget, minimize_permutation, minimize_real
+from baselines.common.genetic import Budget, minimize_keys, minimize_permutation, minimize_real
 
 TARGET = np.array([0.3, -1.2, 2.5])
 
@@ -39,6 +39,31 @@ def test_permutations_reach_the_minimum() -> None:
     result = minimize_permutation(displacement, 8, Budget(60, 60), seed=1)
     assert result.best.tolist() == list(range(8))
     assert result.objective == 0
+
+
+def order_of(keys: np.ndarray) -> np.ndarray:
+    return displacement(keys.argsort(axis=1))
+
+
+def test_keys_reach_the_minimum_and_stay_in_their_range() -> None:
+    def fitness(keys: np.ndarray) -> np.ndarray:
+        assert ((keys >= 0) & (keys <= 1)).all()
+        return order_of(keys)
+
+    result = minimize_keys(fitness, 8, Budget(60, 60), seed=1)
+    assert result.best.argsort().tolist() == list(range(8))
+    assert (np.diff(result.history) <= 0).all()
+    runs = [minimize_keys(fitness, 12, Budget(20, 5), seed).history for seed in (1, 1, 2)]
+    assert np.array_equal(runs[0], runs[1])
+    assert not np.array_equal(runs[0], runs[2])
+
+
+@pytest.mark.parametrize("population", [2, 3, 7])
+def test_keys_that_all_cost_the_same(population: int) -> None:
+    """One individual is left, which has no other children."""
+    result = minimize_keys(lambda keys: np.zeros(len(keys)), 1, Budget(population, 10), 0)
+    assert result.objective == 0
+    assert len(result.history) == 10
 
 
 def test_every_individual_is_a_permutation() -> None:
