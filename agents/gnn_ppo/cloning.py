@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from stable_baselines3.common.utils import update_learning_rate
 
-from agents.common.distributed import add_gradients, share
+from agents.common.distributed import add_gradients, processes, share
 from agents.gnn_ppo.episodes import Decisions
 from agents.gnn_ppo.policy import GNNPolicy
 
@@ -43,6 +43,8 @@ def clone_epoch(
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         num = len(rows)
+        if num < processes():
+            continue  # the last few: too few to share
         mine = share(num, "cpu")
         if mine is not None:
             rows = rows[mine.numpy()]

@@ -18,7 +18,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch.nn import functional as F
 
 from agents.common.best_weights import BestWeights
-from agents.common.distributed import add_gradients, share
+from agents.common.distributed import add_gradients, processes, share
 from agents.common.safe_files import SafeFiles
 from agents.gnn_ppo.advantages import generalised_advantages, group_advantages
 from agents.gnn_ppo.cloning import clone_epoch
@@ -270,13 +270,13 @@ class GNNPPO(SafeFiles, OnPolicyAlgorithm):
         callback.on_training_start(locals(), globals())
         if self.labels and not self._cloned:
             self._clone(problem)
-        iteration = 0
         while self.num_timesteps < total_timesteps:
             if not self.collect_rollouts(self.env, callback, self.rollout_buffer, self.n_steps):  # type: ignore[arg-type]
                 break
-            iteration += 1
             self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
             self.train()
+            # Counted from the very first one, so that a resumed training selects at the same times.
+            iteration = self._n_updates // self.n_epochs
             if iteration % self.dev_every == 0 or self.num_timesteps >= total_timesteps:
                 self._select(problem)
             if iteration % log_interval == 0:
@@ -436,6 +436,8 @@ class GNNPPO(SafeFiles, OnPolicyAlgorithm):
         for _ in range(self.n_epochs):
             for rows in torch.randperm(decisions.num).split(self.batch_size):  # type: ignore[no-untyped-call]
                 num = len(rows)
+                if num < processes():
+                    continue  # the last few: too few to share
                 mine = share(num, "cpu")
                 rows = (rows if mine is None else rows[mine]).to(self.device)
                 log_probs, values = self.policy.evaluate(

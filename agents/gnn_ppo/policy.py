@@ -108,14 +108,18 @@ class GNNPolicy(BasePolicy):
         """Log-probabilities (B, A) of all actions, and values (B,) if there is a critic."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             encoded = self.encoder(seen)
-            scores = self._scores(encoded)
+            scores = self._scores(encoded, allowed)
             values = None if self.value is None else self.value(encoded.context)[:, 0].float()
         return log_probabilities(scores, allowed), values
 
-    def _scores(self, encoded: Encoded) -> torch.Tensor:
-        common = self.from_context(encoded.context)[:, None, :]
-        hidden = F.relu(self.from_candidate(encoded.candidates) + common)
-        scores: torch.Tensor = self.score(hidden)[:, :, 0]
+    def _scores(self, encoded: Encoded, allowed: torch.Tensor) -> torch.Tensor:
+        """Scores (B, A); only candidates that are allowed, a few of many, have one."""
+        num = encoded.candidates.shape[1]
+        rows, places = allowed[:, :num].nonzero(as_tuple=True)
+        common = self.from_context(encoded.context)
+        hidden = F.relu(self.from_candidate(encoded.candidates[rows, places]) + common[rows])
+        found = self.score(hidden)[:, 0]
+        scores = found.new_zeros(len(allowed), num).index_put((rows, places), found)
         if self.others is not None:
             scores = torch.cat([scores, self.others(encoded.context)], dim=1)
         return scores

@@ -150,8 +150,8 @@ def minimize_keys(
     """Minimise over keys in [0, 1]: biased random-key algorithm (Goncalves and Resende 2011).
 
     A fifth of the population, the elite, survives. Children take each key from an elite parent with
-    probability 0.7, else from another one; 15 % are drawn anew. Of individuals of the same cost one
-    remains: where many keys mean the same, the elite would soon be copies of one solution.
+    probability 0.7, else from another one; 15 % are drawn anew. Elites differ in cost as long as
+    there are others: where many keys mean the same, they would soon be copies of one solution.
 
     Parameters
     ----------
@@ -161,7 +161,17 @@ def minimize_keys(
         Number of keys.
     """
     _pymoo()
-    from pymoo.algorithms.soo.nonconvex.brkga import BRKGA
+    from pymoo.algorithms.soo.nonconvex.brkga import BRKGA, EliteSurvival
+
+    class DistinctElite(EliteSurvival):
+        def _do(self, problem: Any, pop: Any, **kwargs: Any) -> Any:
+            pop = pop[pop.get("F")[:, 0].argsort(kind="stable")]
+            _, first = np.unique(pop.get("F")[:, 0], return_index=True)
+            pop = pop[np.concatenate([first, np.setdiff1d(np.arange(len(pop)), first)])]
+            kinds = np.full(len(pop), "non_elite", dtype=object)
+            kinds[: self.n_elites] = "elite"
+            pop.set("type", kinds)
+            return pop
 
     elite, fresh = max(1, budget.population // 5), round(0.15 * budget.population)
     algorithm = BRKGA(
@@ -169,7 +179,7 @@ def minimize_keys(
         n_offsprings=budget.population - elite - fresh,
         n_mutants=fresh,
         bias=0.7,
-        eliminate_duplicates=True,
+        survival=DistinctElite(elite),
     )
     algorithm.mating.n_max_iterations = 1  # parents that are alike have no other children
     return _run(algorithm, fitness, np.zeros(length), np.ones(length), budget, seed, progress)
