@@ -17,11 +17,12 @@ from stable_baselines3.common.utils import FloatSchedule, update_learning_rate
 
 from agents.bq_nco.labels import Labels
 from agents.bq_nco.policy import BQPolicy
+from agents.bq_nco.reinforce import descend, draw_steps
 from agents.bq_nco.search import construct, reconstruct
 from agents.bq_nco.subproblems import SUBPROBLEMS, Draw, Subproblems
 from agents.bq_nco.tails import view_of
 from agents.common.best_weights import BestWeights
-from agents.common.distributed import add_gradients, share
+from agents.common.distributed import add_gradients, share, total
 from agents.common.safe_files import SafeFiles
 from agents.common.unplayed import Unplayed
 from or_envs.core.problem import AnyProblem
@@ -29,6 +30,8 @@ from or_envs.core.simulation import sample
 
 #: Seed of the development instances, far from those of training and evaluation.
 _DEVELOPMENT = 6_000_000_000
+#: Seed of the first instance whose solutions the policy draws.
+_OWN = 4_000_000_000
 
 
 class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
@@ -64,6 +67,11 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         Updates between improvements of the labels by the policy itself (TSP): random
         re-construction replaces segments that it can shorten. 0: labels stay. With labels from a
         simple heuristic the agent needs no solver.
+    reinforce
+        Share of the training, at its end, that follows the policy gradient of the policy's own
+        solutions of fresh instances, in [0, 1]; see :mod:`agents.bq_nco.reinforce`.
+    groups, group_size
+        Instances of such an update, and solutions of each.
     improve_iterations
         Iterations of :func:`agents.bq_nco.search.reconstruct` per improvement.
     dev_instances
@@ -99,6 +107,9 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         max_grad_norm: float = 1.0,
         improve_every: int = 0,
         improve_iterations: int = 2,
+        reinforce: float = 0.0,
+        groups: int = 64,
+        group_size: int = 8,
         dev_instances: int = 256,
         dev_every: int = 500,
         stats_window_size: int = 100,
@@ -116,11 +127,15 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
             ("tokens", tokens, 1),
             ("improve_every", improve_every, 0),
             ("improve_iterations", improve_iterations, 1),
+            ("groups", groups, 1),
+            ("group_size", group_size, 2),
             ("dev_instances", dev_instances, 1),
             ("dev_every", dev_every, 1),
         ):
             if value < least:
                 raise ValueError(f"{name}: expected an integer >= {least}, got {value}")
+        if not 0 <= reinforce <= 1:
+            raise ValueError(f"reinforce: expected a number in [0, 1], got {reinforce}")
         if not max_grad_norm > 0:
             raise ValueError(f"max_grad_norm: expected a number > 0, got {max_grad_norm}")
         super().__init__(
@@ -141,6 +156,9 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         self.max_grad_norm = max_grad_norm
         self.improve_every = improve_every
         self.improve_iterations = improve_iterations
+        self.reinforce = reinforce
+        self.groups = groups
+        self.group_size = group_size
         self.dev_instances = dev_instances
         self.dev_every = dev_every
         self._problem_name = ""
@@ -232,7 +250,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
     ) -> Self:
         """Train on ``total_timesteps`` sub-problems."""
         problem = self._problem()
-        if not self.labels:
+        if not self.labels and self.reinforce < 1:
             raise ValueError("labels: expected at least one file of solved instances, got none")
         files = [Labels.load(path, problem) for path in self.labels]
         self._instances: list[Any] = [
@@ -290,16 +308,22 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
             update_learning_rate(self.policy.optimizer, rate)
             start = time.perf_counter()
             rng.manual_seed(((self.seed or 0) << 32) + self._n_updates)
-            if self.improve_every and self._n_updates and self._n_updates % self.improve_every == 0:
-                data = self._improve(rng)
-            number = int(torch.randint(len(data), (), generator=rng))
-            draw = data[number].draw(rng, self.tokens)
-            loss = self.update(draw)
+            if self._current_progress_remaining <= self.reinforce:
+                loss, num = self.update_by_reward(self._n_updates)
+            else:
+                if (
+                    self.improve_every
+                    and self._n_updates % self.improve_every == 0 < self._n_updates
+                ):
+                    data = self._improve(rng)
+                number = int(torch.randint(len(data), (), generator=rng))
+                draw = data[number].draw(rng, self.tokens)
+                loss, num = self.update(draw), draw.state.num
             losses.append(loss)
-            self.num_timesteps += draw.state.num
+            self.num_timesteps += num
             seconds = time.perf_counter() - start
             # What the training curve reads.
-            infos = [{"episode": {"r": -loss, "l": draw.state.num, "t": seconds}}]
+            infos = [{"episode": {"r": -loss, "l": num, "t": seconds}}]
             callback.update_locals({"infos": infos, "self": self})
             if not callback.on_step():
                 return data, False
@@ -324,11 +348,47 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         loss = (scores.logsumexp(dim=1) - mean).sum() / num
         self.policy.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        self._descend()
+        return loss.item()
+
+    def update_by_reward(self, number: int) -> tuple[float, int]:
+        """One step of Adam on the policy gradient of drawn solutions.
+
+        Parameters
+        ----------
+        number
+            Of the update; instances and draws depend on it and on the seed.
+
+        Returns
+        -------
+        The mean negative log-probability of their steps, and how many steps there were.
+        """
+        problem = self._problem()
+        first = _OWN + (self.seed or 0) % 1000 * 10**6 + number * self.groups
+        instance, _ = sample(problem, first, self.groups)
+        instance = instance.to_torch(self.device, torch.float32)
+        mine = share(self.groups, self.device)
+        self.policy.set_training_mode(False)
+        torch.manual_seed(first)
+        steps, advantages = draw_steps(
+            self.policy,
+            problem,
+            instance if mine is None else instance.rows(mine),
+            self.group_size,
+        )
+        self.policy.set_training_mode(True)
+        self.policy.optimizer.zero_grad()
+        num = total(sum(len(step.rows) for step in steps), self.device)
+        surprise = descend(self.policy, steps, advantages.float(), num)
+        self._descend()
+        return surprise, num
+
+    def _descend(self) -> None:
+        """Adam, along the clipped gradient of all processes."""
         add_gradients(self.policy.parameters())
         torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
         self.policy.optimizer.step()
         self._n_updates += 1
-        return loss.item()
 
     def _improve(self, rng: torch.Generator) -> list[Subproblems]:
         """Shorten the labels with the policy as it is."""

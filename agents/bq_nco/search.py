@@ -48,10 +48,12 @@ def construct(
     state: Any = None,
     deterministic: bool = True,
     neighbours: int = 0,
+    visit: Callable[[torch.Tensor, Any, Any, torch.Tensor], None] | None = None,
 ) -> Construction:
     """Follow the policy to the end, greedily or by sampling; finished episodes drop out.
 
-    See :meth:`agents.bq_nco.policy.BQPolicy.decide` for ``neighbours``.
+    See :meth:`agents.bq_nco.policy.BQPolicy.decide` for ``neighbours``. ``visit`` is called at
+    every step with the rows that are not finished, their instances and states, and actions.
     """
     state = problem.initial(instance) if state is None else state
     num, device = state.num, state.remaining.device
@@ -60,6 +62,8 @@ def construct(
     rows = torch.arange(num, device=device)
     for step in range(problem.max_steps):
         chosen = policy.decide(instance, state, deterministic, neighbours)
+        if visit is not None:
+            visit(rows, instance, state, chosen)
         state, reward = problem.post_decision(instance, state, chosen)
         state, outcome, over = problem.transition(instance, state, None)
         total[rows] += reward + outcome

@@ -44,3 +44,12 @@ def add_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
     for parameter in parameters:
         if parameter.grad is not None:
             dist.all_reduce(parameter.grad)
+
+
+def total(count: int, device: torch.device | str) -> int:
+    """Sum of a number over all processes."""
+    if processes() == 1:
+        return count
+    everywhere = torch.tensor(count, device=device)
+    dist.all_reduce(everywhere)
+    return int(everywhere)

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from baselines.common.checks import check_at_least, check_problem
 from baselines.common.rule_fitness import RuleFitness
+from baselines.uam_fleet.bid_price import BidPrice
 from baselines.uam_fleet.forecast import Forecast, leg_costs
 from baselines.uam_fleet.rules import best_leg
 from or_envs.uam_fleet.instances import UAMInstance
 from or_envs.uam_fleet.problem import UAMFleet, UAMState
 
+#: Value (B, N) of an aircraft at every vertiport after so many minutes (B, N).
+Value = Callable[[UAMInstance, UAMState, np.ndarray], np.ndarray]
+
 #: Start of the search: mean and deviation of the weights of minutes, value and inbound aircraft.
 _MEAN, _DEVIATION = np.array([1.0, 0.3, 1.0]), np.array([1.0, 0.5, 3.0])
+#: The same with bid prices, which hold what time is worth.
+_PRICED_MEAN, _PRICED_DEVIATION = np.array([0.0, 1.0, 1.0]), np.array([0.5, 0.5, 3.0])
 
 
 class LinearScore:
     """Flies the leg of the highest profit - a minutes + b value - c aircraft there or on the way.
 
-    The value of a destination is the expected profit of the best leg from it in the bin of arrival,
-    if nobody else flies it. Staying has the same score, with profit 0.
+    Staying has the same score, with profit 0.
 
     Parameters
     ----------
@@ -27,15 +34,15 @@ class LinearScore:
         A fleet.
     weights
         a, b, c, (3,), or a row of them per batch row, (B, 3).
+    value
+        Of destinations.
     """
 
-    def __init__(self, problem: UAMFleet, weights: np.ndarray) -> None:
+    def __init__(self, problem: UAMFleet, weights: np.ndarray, value: Value) -> None:
         check_problem(problem, UAMFleet)
         self.problem = problem.compiled()
         self.weights = np.atleast_2d(weights)
-        self._forecast = Forecast(problem)
-        self._day: UAMInstance | None = None
-        self._table: np.ndarray = np.zeros((0, 0, 0))
+        self.value = value
 
     @property
     def settings(self) -> dict[str, float]:
@@ -46,17 +53,38 @@ class LinearScore:
     def __call__(self, instance: UAMInstance, state: UAMState) -> np.ndarray:
         """Return the destinations, (B,)."""
         legs = self.problem.legs(instance, state)
-        n = legs.allowed.shape[1]
-        bins = self._forecast.arrival_bin(state, legs.minutes)
         rows = np.arange(state.num)
-        table = self._values(instance)
-        own = rows if table.shape[0] > 1 else np.zeros_like(rows)
-        value = table[own[:, None], bins, np.arange(n)]
-        inbound = (state.location[:, :, None] == np.arange(n)).sum(axis=1)
+        value = self.value(instance, state, legs.minutes)
+        at = state.location[:, :, None] == np.arange(legs.allowed.shape[1])
         a, b, c = (self.weights[:, i : i + 1] for i in range(3))
-        score = legs.profit - a * legs.minutes + b * value - c * inbound
+        score = legs.profit - a * legs.minutes + b * value - c * at.sum(axis=1)
         here = state.location[rows, state.ready.argmin(axis=1)]
         return best_leg(legs, state, score, stay=score[rows, here])
+
+
+class NextLeg:
+    """Values a vertiport by the best leg from it in the bin of arrival, if nobody else flies it.
+
+    Parameters
+    ----------
+    problem
+        A fleet.
+    """
+
+    def __init__(self, problem: UAMFleet) -> None:
+        self.problem = problem
+        self._forecast = Forecast(problem)
+        self._day: UAMInstance | None = None
+        self._table: np.ndarray = np.zeros((0, 0, 0))
+
+    def __call__(self, instance: UAMInstance, state: UAMState, minutes: np.ndarray) -> np.ndarray:
+        """Return the expected profits of the next legs, (B, N)."""
+        bins = self._forecast.arrival_bin(state, minutes)
+        table = self._values(instance)
+        rows = np.arange(state.num)[:, None]
+        own = rows if table.shape[0] > 1 else np.zeros_like(rows)
+        value: np.ndarray = table[own, bins, np.arange(bins.shape[1])]
+        return value
 
     def _values(self, instance: UAMInstance) -> np.ndarray:
         """Value of a vertiport in every bin, (B, H + 1, N); 0 after closing."""
@@ -84,6 +112,7 @@ def tune(
     num_episodes: int = 32,
     population: int = 40,
     generations: int = 15,
+    prices: bool = False,
 ) -> LinearScore:
     """Return the rule whose weights the cross-entropy method likes best on training days.
 
@@ -100,14 +129,22 @@ def tune(
         Training days.
     population, generations
         Budget.
+    prices
+        Whether values are bid prices instead of those of the next leg.
     """
     check_at_least(1, num_episodes=num_episodes, generations=generations)
     check_at_least(5, population=population)
-    fitness = RuleFitness(problem, lambda x: LinearScore(problem, x), seed, num_episodes)
+    value: Value = BidPrice(problem, seed).worth if prices else NextLeg(problem)
+    fitness = RuleFitness(problem, lambda x: LinearScore(problem, x, value), seed, num_episodes)
     rng = np.random.default_rng(seed)
-    mean, deviation = _MEAN, _DEVIATION
+    mean, deviation = (_PRICED_MEAN, _PRICED_DEVIATION) if prices else (_MEAN, _DEVIATION)
     for _ in range(generations):
         draws = mean + deviation * rng.standard_normal((population, len(mean)))
         best = draws[np.argsort(fitness(draws), kind="stable")[: population // 5]]
         mean, deviation = best.mean(axis=0), best.std(axis=0) + 1e-3
-    return LinearScore(problem, mean)
+    return LinearScore(problem, mean, value)
+
+
+def tune_prices(problem: UAMFleet, seed: int = 0, num_episodes: int = 16) -> LinearScore:
+    """Return the tuned rule whose values are bid prices."""
+    return tune(problem, seed, num_episodes, population=30, generations=8, prices=True)

@@ -12,6 +12,7 @@ import or_envs
 from agents.bq_nco.bq_nco import BQNCO
 from agents.bq_nco.labels import Labels
 from agents.bq_nco.network import BQNetwork
+from agents.bq_nco.reinforce import descend, draw_steps
 from agents.bq_nco.search import beam, construct, decoder, many_starts, reconstruct
 from agents.bq_nco.subproblems import SUBPROBLEMS
 from agents.bq_nco.tails import VIEWS, view_of
@@ -380,6 +381,88 @@ def test_wrong_decoders_are_named(problem, name, message, tmp_path):
         decoder(name, model.policy, problem_of(problem))
 
 
+@every_problem
+def test_drawn_steps_are_those_of_the_solutions(name, tmp_path):
+    model = model_of(name, tmp_path)
+    problem = problem_of(name)
+    instance, _ = or_envs.sample(problem, 0, 3)
+    data = instance.to_torch("cpu", torch.float64)
+    torch.manual_seed(0)
+    steps, advantages = draw_steps(model.policy, problem, data, 4)
+    torch.manual_seed(0)
+    every = torch.arange(3).repeat_interleave(4)
+    drawn = construct(model.policy, problem, data.rows(every), deterministic=False)
+    played = [[] for _ in range(12)]
+    for step in steps:
+        for row, action in zip(step.rows.tolist(), step.actions.tolist(), strict=True):
+            played[row].append(action)
+    for row, actions in enumerate(played):
+        # A stop without another choice teaches nothing and is left out.
+        assert actions == drawn.actions[row, : len(actions)].tolist()
+        assert len(actions) >= (drawn.actions[row] >= 0).sum() - 1
+    rewards = drawn.total_reward.reshape(3, 4)
+    mean = rewards.mean(dim=1, keepdim=True)
+    torch.testing.assert_close(advantages.reshape(3, 4), (rewards - mean) / mean.abs())
+
+
+def test_the_gradient_makes_better_solutions_likelier(tmp_path):
+    """The surrogate's gradient is the advantage-weighted one of the log-probabilities."""
+    model = model_of("TSP", tmp_path)
+    problem = problem_of("TSP")
+    instance, _ = or_envs.sample(problem, 0, 2)
+    data = instance.to_torch("cpu", torch.float32)
+    steps, advantages = draw_steps(model.policy, problem, data, 6)
+    advantages = advantages.float()
+
+    def likelihood():
+        terms = []
+        for step in steps:
+            scores, actions = model.policy.scores(step.instance, step.state)
+            place = (actions == step.actions[:, None]) & torch.isfinite(scores)
+            terms.append((advantages[step.rows] * scores.log_softmax(dim=1)[place]).sum())
+        return torch.stack(terms).sum()
+
+    total = sum(len(step.rows) for step in steps)
+    model.policy.zero_grad()
+    descend(model.policy, steps, advantages, total)
+    found = [p.grad.clone() for p in model.policy.parameters() if p.grad is not None]
+    model.policy.zero_grad()
+    (-likelihood() / total).backward()
+    expected = [p.grad for p in model.policy.parameters() if p.grad is not None]
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["TSP", "CVRP", "Orienteering"])
+def test_reinforcement_needs_no_labels(name, tmp_path):
+    settings = {"reinforce": 1.0, "groups": 16, "learning_rate": 3e-3, "max_grad_norm": 10.0}
+    model = model_of(name, tmp_path, **settings)
+    model.labels = ()
+    problem = problem_of(name)
+    instance, _ = or_envs.sample(problem, 70, 200)
+    data = instance.to_torch("cpu", torch.float32)
+    before = construct(model.policy, problem, data).total_reward.mean()
+    model.learn(20_000)
+    assert construct(model.policy, problem, data).total_reward.mean() > before
+    twin = model_of(name, tmp_path, **settings)
+    twin.labels = ()
+    twin.learn(20_000)
+    for one, other in zip(model.policy.parameters(), twin.policy.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_reinforcement_follows_imitation(tmp_path):
+    model = model_of("TSP", tmp_path, reinforce=0.5, groups=4)
+    kinds = []
+    by_reward, by_label = model.update_by_reward, model.update
+    model.update_by_reward = lambda number: kinds.append("reward") or by_reward(number)
+    model.update = lambda draw: kinds.append("label") or by_label(draw)
+    model.learn(2000)
+    switch = kinds.index("reward")
+    assert 0 < switch < len(kinds)
+    assert set(kinds[switch:]) == {"reward"}
+
+
 def test_own_labels_get_shorter(tmp_path):
     problem = or_envs.make_problem("or_envs/TSP-v0", num_cities=6)
     instance, _ = or_envs.sample(problem, 0, 40)
@@ -390,14 +473,14 @@ def test_own_labels_get_shorter(tmp_path):
     assert now.mean() > or_envs.simulate(problem, random, instance).total_reward.mean()
 
 
-@pytest.mark.parametrize("improve_every", [0, 7])
-def test_a_resumed_training_is_the_same(tmp_path, improve_every):
+@pytest.mark.parametrize("settings", [{}, {"improve_every": 7}, {"reinforce": 0.5, "groups": 4}])
+def test_a_resumed_training_is_the_same(tmp_path, settings):
     from agents.common.checkpoint import ExactCheckpoint, learn_resumable
 
     labels = solved("TSP", 6)
-    whole = model_of("TSP", tmp_path, labels, improve_every=improve_every)
+    whole = model_of("TSP", tmp_path, labels, **settings)
     learn_resumable(whole, 2400, tmp_path / "whole.safetensors")
-    killed = model_of("TSP", tmp_path, labels, improve_every=improve_every)
+    killed = model_of("TSP", tmp_path, labels, **settings)
     file = tmp_path / "killed.safetensors"
 
     class Kill(ExactCheckpoint):
@@ -408,7 +491,7 @@ def test_a_resumed_training_is_the_same(tmp_path, improve_every):
 
     with pytest.raises(KeyboardInterrupt):
         killed.learn(2400, callback=Kill(file, every=1))
-    resumed = model_of("TSP", tmp_path, labels, improve_every=improve_every)
+    resumed = model_of("TSP", tmp_path, labels, **settings)
     learn_resumable(resumed, 2400, file)
     for one, other in zip(
         whole.policy.state_dict().values(), resumed.policy.state_dict().values(), strict=True
@@ -429,6 +512,8 @@ def test_first_loss_is_that_of_a_uniform_choice(tmp_path):
         ({"tokens": 0}, "tokens: expected an integer >= 1, got 0"),
         ({"max_grad_norm": 0.0}, "max_grad_norm: expected a number > 0"),
         ({"improve_every": -1}, "improve_every: expected an integer >= 0"),
+        ({"reinforce": 1.5}, r"reinforce: expected a number in \[0, 1\], got 1.5"),
+        ({"group_size": 1}, "group_size: expected an integer >= 2, got 1"),
         ({"policy_kwargs": {"heads": 5}}, "dim: expected a multiple of heads"),
         ({"policy_kwargs": {"precision": "float16"}}, "precision: expected 'float32' or"),
         ({"policy_kwargs": {"normalization": "batch"}}, "normalization: expected 'rezero'"),

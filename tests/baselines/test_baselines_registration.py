@@ -35,6 +35,7 @@ QUICK = {
     "routing/genetic": {"population": 10, "generations": 3},
     "knapsack/genetic": {"population": 10, "generations": 3},
     "uam_fleet/tuned_linear": {"num_episodes": 3, "population": 5, "generations": 2},
+    "uam_fleet/tuned_bid_price": {"num_episodes": 2},
     "uam_fleet/genetic": {"population": 10, "generations": 3},
     "uam_fleet/genetic_hindsight": {"population": 10, "generations": 3},
 }
