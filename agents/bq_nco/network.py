@@ -137,12 +137,17 @@ class BQNetwork(nn.Module):
 
     def forward(self, tail: Tail) -> torch.Tensor:
         """Scores (B, n K) of all outputs, -inf where not allowed."""
-        x = self.embed(tail.features)
+        # Half precision, where it is on, is for what lies between: it would blur where nodes are,
+        # and which of two close scores is the larger one.
+        kind = tail.features.device.type
+        with torch.autocast(kind, enabled=False):
+            x = self.embed(tail.features)
         if self.ends is not None:
             middle = x.new_zeros(x.shape[1] - 2, x.shape[2])
             x = x + torch.cat([self.ends[:1], middle, self.ends[1:]])
         mask = None if tail.present is None else tail.present[:, None, None, :]
         for block in self.blocks:
             x = block(x, mask, tail.edges)
-        scores = self.score(x).float()
+        with torch.autocast(kind, enabled=False):
+            scores = self.score(x.float())
         return scores.masked_fill(~tail.allowed, -torch.inf).flatten(1)

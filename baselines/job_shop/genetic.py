@@ -47,7 +47,7 @@ class GeneticJobShop:
         problem: AnyProblem,
         seed: int = 0,
         population: int = 100,
-        generations: int = 600,
+        generations: int = 300,
         decoder: Decoder = "reservation",
         progress: Progress | None = None,
     ) -> None:

@@ -25,9 +25,8 @@ def test_every_name_gives_an_algorithm_with_safe_files(name):
 
 
 def test_unknown_name():
-    with pytest.raises(
-        ValueError, match="expected one of adp, bq_nco, hdpo, ppo, ppo_mask, pdppo, got 'dqn'"
-    ):
+    names = "adp, bq_nco, gnn_ppo, hdpo, ppo, ppo_mask, pdppo"
+    with pytest.raises(ValueError, match=f"expected one of {names}, got 'dqn'"):
         agent_class("dqn")
 
 

@@ -118,13 +118,13 @@ def test_pilot_decides_alike_in_any_batch() -> None:
 @pytest.mark.parametrize(("decoder", "best"), [("non_delay", 69), ("reservation", 63)])
 def test_genetic_algorithm_on_ft06(decoder: str, best: int) -> None:
     """69 is the least without waiting, 63 the optimum."""
-    assert cost("FT06", "genetic", decoder=decoder, generations=200) == best
+    assert cost("FT06", "genetic", decoder=decoder, generations=150) == best
 
 
 @pytest.mark.slow
 def test_genetic_algorithm_on_lawrence_10x5() -> None:
     """Without waiting 822.2 is the least."""
-    found = [cost(name, "genetic", decoder="non_delay", generations=300) for name in FIVE]
+    found = [cost(name, "genetic", decoder="non_delay") for name in FIVE]
     assert 822.2 <= np.mean(found) < 830
     assert np.mean([cost(name, "genetic") for name in FIVE]) <= 780
 
