@@ -16,9 +16,9 @@ from or_envs.job_shop.shutdowns import Shutdowns
 def positions(shop: Shop, orders: Orders, shape: tuple[int, ...]) -> np.ndarray:
     """Position of each operation in the order of its machine, integers (J, K) of that shape.
 
-    Operations that are not in the shop any more have position 0.
+    Operations that are not in the shop any more have position -1.
     """
-    position = np.zeros(shape, dtype=np.int64)
+    position = np.full(shape, -1)
     for order in orders:
         for at, o in enumerate(order):
             position[shop.job[o], shop.place[o]] = at

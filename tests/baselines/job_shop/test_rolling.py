@@ -121,6 +121,28 @@ def test_rows_do_not_share_plans_and_episodes_do_not_either() -> None:
         assert -alone.total_reward[0] == together[row]
 
 
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("blocking", VARIANTS)
+def test_it_searches_at_shutdowns_only(blocking: str, model: str) -> None:
+    problem = JobShop(num_jobs=5, num_machines=4, blocking=blocking, shutdown=model, p_down=0.2)
+    policy = make("job_shop/rolling_resolve", problem)
+    clocks: list[int] = []
+    search = policy._search
+
+    def counted(instance, state, old):
+        clocks.append(int(state.clock[0]))
+        return search(instance, state, old)
+
+    policy._search = counted
+    for seed in range(3):
+        clocks.clear()
+        instance, shutdowns = sample(problem, seed, 1)
+        rollout = simulate(problem, policy, instance, shutdowns)
+        failures = set(rollout.state.down_at[rollout.state.down_at >= 0].tolist())
+        assert clocks[0] == 0
+        assert len(clocks) == len(set(clocks)) <= 1 + len(failures)
+
+
 @pytest.mark.parametrize("blocking", ["none", "swap"])
 def test_without_time_it_plays_a_rule(blocking: str) -> None:
     problem = JobShop("LA16", blocking=blocking, p_down=0.1)
