@@ -81,7 +81,9 @@ def test_list_does_not_load_the_heavy_libraries():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     modules = set(loaded.stdout.splitlines()[-1].split())
-    assert not modules & {"torch", "matplotlib", "stable_baselines3", "pyomo", "scipy", "pymoo"}
+    # Not all of scipy: numba, which the job shop's dynamics are written in, asks for its version.
+    heavy = {"torch", "matplotlib", "stable_baselines3", "pyomo", "scipy.optimize", "pymoo"}
+    assert not modules & heavy
 
 
 def test_evaluate_prints_cost_interval_and_time(capsys):
