@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from agents.gnn_ppo.policy import GNNPolicy, allowed_actions
+from or_envs.core.arrays import concatenate
 from or_envs.core.problem import AnyProblem
 
 #: (rows of the batch, step, observations, allowed actions) -> actions and their log-probabilities.
@@ -69,15 +70,23 @@ class Played:
         (B, T), -1 after the end of an episode.
     num_steps
         (B,).
+    state
+        Last states.
     """
 
     total_reward: np.ndarray
     actions: np.ndarray
     num_steps: np.ndarray
+    state: Any
 
     def pick(self, index: np.ndarray) -> Played:
         """Some of the episodes."""
-        return Played(self.total_reward[index], self.actions[index], self.num_steps[index])
+        return Played(
+            self.total_reward[index],
+            self.actions[index],
+            self.num_steps[index],
+            self.state.rows(index),
+        )
 
 
 def follow(policy: GNNPolicy, deterministic: np.ndarray | bool = True) -> Decider:
@@ -119,6 +128,8 @@ def play(
     total = np.zeros(num)
     steps = np.zeros(num, dtype=np.int64)
     taken: list[np.ndarray] = []
+    finished: list[np.ndarray] = []
+    last: list[Any] = []
     for step in range(problem.max_steps):
         seen = problem.observation(instance, state)
         allowed = allowed_actions(problem, instance, state, seen)
@@ -137,13 +148,16 @@ def play(
         column[rows] = actions
         taken.append(column)
         if over.any():
+            finished.append(rows[over])
+            last.append(state.rows(over))
             going = np.flatnonzero(~over)
             if not len(going):
                 break
             rows, state = rows[going], state.rows(going)
             instance = _rows(instance, going)
             exogenous = None if exogenous is None else _rows(exogenous, going)
-    return Played(total, np.stack(taken, axis=1), steps)
+    order = np.argsort(np.concatenate(finished))
+    return Played(total, np.stack(taken, axis=1), steps, concatenate(last).rows(order))
 
 
 def _rows(data: Any, rows: np.ndarray) -> Any:

@@ -14,13 +14,13 @@ import numpy as np
 
 from agents.gnn_ppo.episodes import Played, follow, play
 from agents.gnn_ppo.policy import GNNPolicy
+from or_envs.core import concatenate, simulate
 from or_envs.core.problem import AnyProblem
+from or_envs.job_shop.pilot import PilotRule, fortified_rollout
 from or_envs.job_shop.problem import JobShop
 
 #: Episodes that are played side by side.
 _EPISODES = 8192
-#: Keeps the draws apart from those of episodes, which are seeded with one number.
-_STREAM = 1
 
 
 def greedy(policy: GNNPolicy, problem: AnyProblem, instance: Any) -> Played:
@@ -51,11 +51,77 @@ def best_of(policy: GNNPolicy, problem: AnyProblem, instance: Any, episodes: int
     return _join(parts)
 
 
-def pilot(policy: GNNPolicy, problem: AnyProblem, instance: Any, completions: int) -> Played:
-    """Look ahead with the policy at each state of the best episode found so far.
+@dataclasses.dataclass(frozen=True)
+class PolicyCompletions:
+    """Completions by the greedy episode, then by draws.
 
-    Every allowed action is completed by the greedy episode and by draws of the policy. That is the
-    fortified rollout algorithm of Bertsekas, Tsitsiklis and Wu (1997).
+    Attributes
+    ----------
+    makespan
+        See :class:`or_envs.job_shop.pilot.Completions`.
+    played
+        Those of the states that were not final, R for each.
+    going
+        Their numbers.
+    """
+
+    makespan: np.ndarray
+    played: Played | None
+    going: np.ndarray
+
+    def actions(self, number: int, row: int) -> list[int]:
+        """Actions of one of them."""
+        at = np.flatnonzero(self.going == row)
+        if self.played is None or not len(at):
+            return []
+        episode = number + len(self.makespan) * int(at[0])
+        rest: list[int] = self.played.actions[episode, : self.played.num_steps[episode]].tolist()
+        return rest
+
+
+@dataclasses.dataclass(frozen=True)
+class CompleteByPolicy:
+    """Completes states of a job shop; draws come from torch's global generator.
+
+    Attributes
+    ----------
+    policy
+        Who plays.
+    problem
+        A job shop.
+    completions
+        R, how many: the greedy one, then draws.
+    """
+
+    policy: GNNPolicy
+    problem: JobShop
+    completions: int
+
+    def __call__(
+        self, instance: Any, state: Any, future: Any, rng: np.random.Generator
+    ) -> PolicyCompletions:
+        """Return R completions of every state."""
+        makespan = np.tile(np.asarray(state.clock, dtype=np.float64), (self.completions, 1))
+        left = self.problem.action_mask(instance, state).any(axis=1)
+        going, played = np.flatnonzero(left), None
+        if len(going):
+            rows = np.repeat(going, self.completions)
+            first = np.arange(len(rows)) % self.completions == 0
+            played = play(
+                follow(self.policy, first),
+                self.problem,
+                instance,
+                None if future is None else future.rows(rows),
+                state.rows(rows),
+            )
+            makespan[:, going] = played.state.clock.reshape(-1, self.completions).T
+        return PolicyCompletions(makespan, played, going)
+
+
+def pilot(policy: GNNPolicy, problem: JobShop, instance: Any, completions: int) -> Played:
+    """Look ahead with the policy at each state of the shortest schedule found so far.
+
+    See :func:`or_envs.job_shop.pilot.fortified_rollout`.
 
     Parameters
     ----------
@@ -65,116 +131,23 @@ def pilot(policy: GNNPolicy, problem: AnyProblem, instance: Any, completions: in
         R >= 1, completions of an action.
     """
     _check("completions", completions)
-    rows = range(instance.num)
-    return _join(
-        [_search(policy, problem, _rows(instance, np.array([row])), completions) for row in rows]
-    )
+    complete = CompleteByPolicy(policy, problem, completions)
+    parts = []
+    for row in range(instance.num):
+        one = _rows(instance, np.array([row]))
+        _, plan = fortified_rollout(problem, one, complete)
+        parts.append(_replay(problem, one, plan))
+    return _join(parts)
 
 
-def _search(policy: GNNPolicy, problem: AnyProblem, instance: Any, completions: int) -> Played:
-    """:func:`pilot` of a batch of one."""
-    state = problem.initial(instance)
-    plan: list[int] = []
-    best, so_far, step = -np.inf, 0.0, 0
-    while not plan or step < len(plan):
-        outlook = look_ahead(policy, problem, instance, state, None, completions)
-        values = so_far + outlook.total_reward[:, :, 0]
-        completion, action = np.unravel_index(int(values.argmax()), values.shape)
-        if values[completion, action] > best:
-            best = float(values[completion, action])
-            rest = outlook.completion(int(completion), int(action))
-            plan = [*plan[:step], int(outlook.actions[action]), *rest]
-        taken = np.flatnonzero(outlook.actions == plan[step])
-        so_far += float(outlook.reward[taken[0]])
-        state = outlook.following.rows(taken)
-        step += 1
-    return Played(np.array([best]), np.array([plan]), np.array([len(plan)]))
+def _replay(problem: JobShop, instance: Any, plan: list[int]) -> Played:
+    """A plan as an episode."""
+    actions = np.array([plan])
+    again = simulate(problem, actions, instance)
+    return Played(again.total_reward, actions, again.num_steps, again.state)
 
 
-@dataclasses.dataclass(frozen=True)
-class Outlook:
-    """Completions of the actions of one state.
-
-    Attributes
-    ----------
-    actions
-        The A actions that are allowed.
-    reward
-        Of the step, (A x S): those of the first action in every scenario come first.
-    following
-        States after it, (A x S) rows.
-    total_reward
-        From the state on, of every completion, (R, A, S).
-    played
-        The completions that had to be played, R for each row of ``going``.
-    going
-        Rows of ``following`` that are not over.
-    """
-
-    actions: np.ndarray
-    reward: np.ndarray
-    following: Any
-    total_reward: np.ndarray
-    played: Played | None
-    going: np.ndarray
-
-    def completion(self, number: int, action: int) -> list[int]:
-        """Actions of one completion in the first scenario."""
-        scenarios = self.total_reward.shape[2]
-        at = np.flatnonzero(self.going == action * scenarios)
-        if self.played is None or not len(at):
-            return []
-        row = number + self.total_reward.shape[0] * int(at[0])
-        rest: list[int] = self.played.actions[row, : self.played.num_steps[row]].tolist()
-        return rest
-
-
-def look_ahead(
-    policy: GNNPolicy,
-    problem: AnyProblem,
-    instance: Any,
-    state: Any,
-    future: Any,
-    completions: int,
-) -> Outlook:
-    """Complete every allowed action of a state.
-
-    Parameters
-    ----------
-    instance, state
-        Batches of one.
-    future
-        S scenarios of what is to come, the same for all actions; ``None`` if there is no luck.
-    completions
-        R: the greedy one, then draws.
-    """
-    mask = np.asarray(problem.action_mask(instance, state))[0]
-    actions = np.flatnonzero(mask)
-    scenarios = 1 if future is None else future.num
-    scenario = np.tile(np.arange(scenarios), len(actions))
-    before = state.rows(np.zeros(len(scenario), dtype=np.int64))
-    luck = None if future is None else future.rows(scenario)
-    post, decision_reward = problem.post_decision(instance, before, np.repeat(actions, scenarios))
-    following, outcome, over = problem.transition(instance, post, luck)
-    reward = decision_reward + outcome
-    total = np.repeat(reward[:, None], completions, axis=1)
-    going, played = np.flatnonzero(~over), None
-    if len(going):
-        rows = np.repeat(going, completions)
-        first = np.arange(len(rows)) % completions == 0
-        played = play(
-            follow(policy, first),
-            problem,
-            instance,
-            None if luck is None else luck.rows(rows),
-            following.rows(rows),
-        )
-        total[going] += played.total_reward.reshape(-1, completions)
-    shaped = total.reshape(len(actions), scenarios, completions).transpose(2, 0, 1)
-    return Outlook(actions, reward, following, shaped, played, going)
-
-
-class Pilot:
+class Pilot(PilotRule):
     """Rule that takes the action whose best completion is the best in the mean over scenarios.
 
     Parameters
@@ -204,37 +177,9 @@ class Pilot:
         scenarios: int = 16,
         seed: int = 0,
     ) -> None:
-        if not isinstance(problem, JobShop):
-            raise ValueError(f"problem: expected JobShop, got {type(problem).__name__}")
+        shop = _job_shop(problem)
         _check("completions", completions)
-        _check("scenarios", scenarios)
-        self.policy = policy
-        self.problem = problem
-        self.completions = completions
-        self.scenarios = scenarios
-        self.seed = seed
-
-    def __call__(self, instance: Any, state: Any) -> np.ndarray:
-        """Return the actions, (B,), one row after the other."""
-        actions = np.zeros(state.num, dtype=np.int64)
-        masks = np.asarray(self.problem.action_mask(instance, state))
-        for row in range(state.num):
-            if masks[row].sum() < 2:  # also where the episode is over
-                actions[row] = masks[row].argmax()
-                continue
-            one = np.array([row])
-            actions[row] = self._decide(_rows(instance, one), state.rows(one))
-        return actions
-
-    def _decide(self, instance: Any, state: Any) -> int:
-        future = None
-        if self.problem.stochastic:
-            moment = (self.seed, int(state.clock[0]), int((state.start[0] >= 0).sum()), _STREAM)
-            rngs = np.random.default_rng(moment).spawn(self.scenarios)
-            many = state.rows(np.zeros(self.scenarios, dtype=np.int64))
-            future = self.problem.sample_future(instance, many, rngs)
-        outlook = look_ahead(self.policy, self.problem, instance, state, future, self.completions)
-        return int(outlook.actions[outlook.total_reward.max(axis=0).mean(axis=1).argmax()])
+        super().__init__(shop, CompleteByPolicy(policy, shop, completions), scenarios, seed)
 
 
 def decoder(name: str, policy: GNNPolicy, problem: AnyProblem) -> Callable[[Any], Played]:
@@ -245,7 +190,7 @@ def decoder(name: str, policy: GNNPolicy, problem: AnyProblem) -> Callable[[Any]
     Raises
     ------
     ValueError
-        If the name is another, or the problem is not deterministic.
+        If the name is another, the problem is not deterministic, or the pilot's no job shop.
     """
     kind, _, number = name.partition(":")
     numbered = {"greedy": False, "samples": True, "pilot": True}
@@ -258,8 +203,15 @@ def decoder(name: str, policy: GNNPolicy, problem: AnyProblem) -> Callable[[Any]
     if kind == "samples":
         return lambda instance: best_of(policy, problem, instance, int(number))
     if kind == "pilot":
-        return lambda instance: pilot(policy, problem, instance, int(number))
+        shop = _job_shop(problem)
+        return lambda instance: pilot(policy, shop, instance, int(number))
     return lambda instance: greedy(policy, problem, instance)
+
+
+def _job_shop(problem: AnyProblem) -> JobShop:
+    if not isinstance(problem, JobShop):
+        raise ValueError(f"problem: expected JobShop, got {type(problem).__name__}")
+    return problem
 
 
 def _check(name: str, value: int) -> None:
@@ -282,4 +234,5 @@ def _join(parts: list[Played]) -> Played:
         np.concatenate([part.total_reward for part in parts]),
         np.concatenate(padded),
         np.concatenate([part.num_steps for part in parts]),
+        concatenate([part.state for part in parts]),
     )

@@ -39,6 +39,7 @@ class Env(gym.Env[Any, Any]):
     ``info`` of every step of a stochastic problem holds ``post_decision_obs`` (the observation of
     the post-decision state), ``post_decision_reward`` and ``exogenous_reward``; the two rewards
     add up to the step's. After an illegal action ``info["invalid_action"]`` says why.
+    Problems may add entries of their own, see :meth:`or_envs.core.problem.Problem.flags`.
 
     Parameters
     ----------
@@ -111,6 +112,7 @@ class Env(gym.Env[Any, Any]):
             info["post_decision_obs"] = pick(batch.observe(step.post_state), 0)
             info["post_decision_reward"] = float(step.decision_reward[0])
             info["exogenous_reward"] = float(step.outcome_reward[0])
+        info |= {key: value[0] for key, value in self.problem.flags(batch.state).items()}
         if step.invalid is not None:
             info["invalid_action"] = self.problem.explain_invalid(action)
         if self._recorder is not None:

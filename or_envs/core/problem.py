@@ -175,6 +175,10 @@ class Problem(abc.ABC, Generic[InstanceT, StateT, ExogenousT]):
         """Why a masked action (one batch row) is illegal, in plain words."""
         return f"action {action.tolist()} is masked in this state"
 
+    def flags(self, state: StateT) -> dict[str, np.ndarray]:
+        """What the state's ``info`` says beside the common entries, arrays of B rows (numpy)."""
+        return {}
+
     # ---- speed ------------------------------------------------------------------------------
 
     def compiled(self) -> Problem[InstanceT, StateT, ExogenousT]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -49,6 +49,14 @@ class SB3VecEnv(VecEnv):
     ValueError
         If the environment is in another autoreset mode, or the scale is not positive.
     """
+
+    #: Entries of the vector environment's infos that are scaled, renamed, or follow from others.
+    _HANDLED: ClassVar[frozenset[str]] = frozenset(
+        {
+            *("post_decision_obs", "post_decision_reward", "exogenous_reward"),
+            *("final_obs", "final_info"),
+        }
+    )
 
     def __init__(self, vector_env: VectorEnv, reward_scale: float = 1.0) -> None:
         if vector_env.autoreset_mode is not AutoresetMode.SAME_STEP:
@@ -105,9 +113,10 @@ class SB3VecEnv(VecEnv):
                 info["post_decision_obs"] = pick(batch["post_decision_obs"], row)
                 info["post_decision_reward"] = post[row]
                 info["exogenous_reward"] = exogenous[row]
-        if "invalid_action" in batch:
-            for row in np.flatnonzero(batch["_invalid_action"]).tolist():
-                infos[row]["invalid_action"] = batch["invalid_action"][row]
+        for key in batch.keys() - self._HANDLED:
+            if not key.startswith("_"):
+                for row in np.flatnonzero(batch["_" + key]).tolist():
+                    infos[row][key] = batch[key][row]
         self._returns += reward
         self._lengths += 1
         for row in np.flatnonzero(done).tolist():

@@ -135,6 +135,8 @@ class VectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             self._inform(infos, "post_decision_obs", batch.observe(step.post_state), played)
             self._inform(infos, "post_decision_reward", step.decision_reward, played)
             self._inform(infos, "exogenous_reward", step.outcome_reward, played)
+        for key, value in self.problem.flags(batch.state).items():
+            self._inform(infos, key, value, played)
         if step.invalid is not None:
             reasons = np.full(self.num_envs, None, dtype=object)
             given = np.asarray(actions)

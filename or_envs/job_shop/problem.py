@@ -511,6 +511,10 @@ class JobShop(Problem[JobShopInstance, JobShopState, Shutdowns]):
             return -self.num_jobs * longest
         return self.worst_completion(instance, state)
 
+    def flags(self, state: JobShopState) -> dict[str, np.ndarray]:
+        """In mode "no_swap": whether the episode ended because jobs wait for one another."""
+        return {"deadlock": state.deadlock.copy()} if self.blocking == "no_swap" else {}
+
     def explain_invalid(self, action: np.ndarray) -> str:
         """Name the job and what keeps it."""
         job = int(action)

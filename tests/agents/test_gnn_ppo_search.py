@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import or_envs
-from agents.gnn_ppo.search import Pilot, best_of, decoder, greedy, look_ahead, pilot
+from agents.gnn_ppo.search import CompleteByPolicy, Pilot, best_of, decoder, greedy, pilot
 from or_envs.job_shop.instances import JobShopInstance
+from or_envs.job_shop.pilot import look_ahead
 from tests.agents.gnn_ppo_helpers import POLICIES, model_of, problem_of
 
 DECODERS = ("greedy", "samples:8", "pilot:3")
@@ -74,23 +75,24 @@ def test_waiting_is_found():
 
 
 def test_completions_by_hand():
-    """The greedy completion comes first, and totals count from the state on."""
+    """The greedy completion comes first."""
     model = model_of()
     problem = problem_of()
     instance, _ = or_envs.sample(problem, 3, 1)
     state = problem.initial(instance)
     torch.manual_seed(0)
-    outlook = look_ahead(model.policy, problem, instance, state, None, 3)
-    assert outlook.total_reward.shape == (3, len(outlook.actions), 1)
-    for number, action in enumerate(outlook.actions):
-        for completion in range(3):
-            rest = outlook.completion(completion, number)
-            plan = np.array([[action, *rest]])
-            played = or_envs.simulate(problem, plan, instance)
-            assert played.total_reward[0] == outlook.total_reward[completion, number, 0]
+    complete = CompleteByPolicy(model.policy, problem, 3)
+    outlook = look_ahead(problem, instance, state, complete, np.random.default_rng(0))
+    assert outlook.makespan.shape == (3, len(outlook.actions), 1)
+    for action in range(len(outlook.actions)):
+        for number in range(3):
+            plan = outlook.plan(number, action)
+            assert plan[0] == outlook.actions[action]
+            played = or_envs.simulate(problem, np.array([plan]), instance)
+            assert -played.total_reward[0] == outlook.makespan[number, action, 0]
     plain = greedy(model.policy, problem, instance)
     first = np.flatnonzero(outlook.actions == plain.actions[0, 0])[0]
-    assert outlook.completion(0, first) == plain.actions[0, 1 : plain.num_steps[0]].tolist()
+    assert outlook.plan(0, first) == plain.actions[0, : plain.num_steps[0]].tolist()
 
 
 @pytest.mark.parametrize("p_down", [0.0, 0.3])

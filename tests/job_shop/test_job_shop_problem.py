@@ -3,10 +3,12 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.vector import AutoresetMode
 
 import or_envs
 from or_envs.core import generators, simulate
 from or_envs.core.actions import ActionChecker
+from or_envs.core.sb3 import SB3VecEnv
 from or_envs.job_shop.dispatching import Dispatching, decide, play
 from or_envs.job_shop.graph import edges
 from or_envs.job_shop.instances import JobShopInstance, load
@@ -130,6 +132,24 @@ def test_plain_dispatching_without_swaps_deadlocks():
     instance, _ = or_envs.sample(problem, 0, 200)
     played = play(problem, instance, None, Dispatching("RANDOM"), seeds=np.arange(200))
     assert played.state.deadlock.all()
+
+
+def test_info_says_that_the_jobs_are_stuck():
+    """Two jobs that hold the machine that the other needs next."""
+    shop = JobShopInstance.of([[0, 1], [1, 0]], [[1, 1], [1, 1]])
+    problem = JobShop(num_jobs=2, num_machines=2, blocking="no_swap", allow_wait=False)
+    env = or_envs.Env(problem)
+    env.reset(options={"instance": shop})
+    assert env.step(0)[4] == {"deadlock": False}
+    _, _, terminated, _, info = env.step(1)
+    assert terminated and info == {"deadlock": True}
+    many = SB3VecEnv(or_envs.VectorEnv(problem, 2, autoreset_mode=AutoresetMode.SAME_STEP))
+    many.set_options({"instance": shop})
+    many.reset()
+    many.step(np.array([0, 1]))
+    _, _, dones, infos = many.step(np.array([1, 0]))
+    assert dones.all()
+    assert [info["deadlock"] for info in infos] == [True, True]
 
 
 @pytest.mark.parametrize("reward", ["time", "lb_delta", "waiting", "sparse"])
