@@ -16,7 +16,9 @@ import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.type_aliases import TrainFreq
 
 from agents.common.files import read, write
 from agents.common.safe_files import SafeFiles
@@ -79,22 +81,21 @@ def write_checkpoint(model: BaseAlgorithm, path: str | os.PathLike[str]) -> None
     agent = _agent(model)
     arrays = _prefixed("policy", {k: _array(v) for k, v in model.policy.state_dict().items()})
     arrays |= _prefixed("run", agent.run_state())
-    optimizer = _optimizer(model).state_dict()
-    for index, moments in optimizer["state"].items():
-        named = {f"{index}.{key}": _array(value) for key, value in moments.items()}
-        arrays |= _prefixed("optimizer", named)
+    learning, description = agent.learning_state()
+    arrays |= _prefixed("learning", learning)
     arrays["torch_generator"] = torch.get_rng_state().numpy()
     legacy: Any = np.random.get_state()  # noqa: NPY002  (SB3 shuffles minibatches with it)
     arrays["numpy_generator"] = legacy[1]
     settings = {
         "model": agent.settings(),
-        "param_groups": optimizer["param_groups"],
+        "learning": description,
         "numpy_generator": legacy[2:],
         "num_timesteps": model.num_timesteps,
         "n_updates": model._n_updates,
+        "episode_num": model._episode_num,
         "episodes": list(model.ep_info_buffer or ()),
     }
-    if isinstance(model, OnPolicyAlgorithm):
+    if isinstance(model, OnPolicyAlgorithm | OffPolicyAlgorithm):
         env_arrays, settings["environment"] = _sb3_vec_env(model).get_state()
         arrays |= _prefixed("environment", env_arrays)
         arrays |= _prefixed("last_obs", _as_dict(model._last_obs))
@@ -130,7 +131,7 @@ def resume(model: BaseAlgorithm, path: str | os.PathLike[str]) -> None:
                 f"{path}: written by a model with {name} {settings['model'][name]},"
                 f" but this one has {value}"
             )
-    if isinstance(model, OnPolicyAlgorithm):
+    if isinstance(model, OnPolicyAlgorithm | OffPolicyAlgorithm):
         try:
             _sb3_vec_env(model).set_state(_part(arrays, "environment"), settings["environment"])
         except ValueError as error:
@@ -141,16 +142,11 @@ def resume(model: BaseAlgorithm, path: str | os.PathLike[str]) -> None:
     model.policy.load_state_dict(
         {name: torch.tensor(value) for name, value in _part(arrays, "policy").items()}
     )
-    optimizer_state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, value in _part(arrays, "optimizer").items():
-        index, _, key = name.partition(".")
-        optimizer_state.setdefault(int(index), {})[key] = torch.tensor(value)
-    _optimizer(model).load_state_dict(
-        {"state": optimizer_state, "param_groups": settings["param_groups"]}
-    )
+    _agent(model).set_learning_state(_part(arrays, "learning"), settings["learning"])
     _agent(model).set_run_state(_part(arrays, "run"))
     model.num_timesteps = settings["num_timesteps"]
     model._n_updates = settings["n_updates"]
+    model._episode_num = settings["episode_num"]
     model.ep_info_buffer = deque(settings["episodes"], maxlen=model._stats_window_size)
     model.ep_success_buffer = deque(maxlen=model._stats_window_size)
     torch.set_rng_state(torch.tensor(arrays["torch_generator"]))
@@ -162,7 +158,7 @@ def learn_resumable(
     model: BaseAlgorithm,
     total_timesteps: int,
     path: str | os.PathLike[str],
-    every: int = 10,
+    every: int | None = None,
     callback: BaseCallback | None = None,
 ) -> None:
     """Train to ``total_timesteps`` in all, from the checkpoint at ``path`` if there is one.
@@ -176,12 +172,18 @@ def learn_resumable(
     path
         Checkpoint to read and to write.
     every
-        Rollouts between checkpoints.
+        Rollouts between checkpoints (default: 10; a twentieth of the training where there is a
+        replay buffer, for then rollouts are short and checkpoints large).
     callback
         Called as by ``learn``; what it remembers is not in the checkpoint.
     """
     if Path(path).exists():
         resume(model, path)
+    if every is None:
+        every = 10
+        if isinstance(model, OffPolicyAlgorithm):
+            assert isinstance(model.train_freq, TrainFreq)
+            every = max(1, total_timesteps // (20 * model.train_freq.frequency * model.n_envs))
     checkpoint = ExactCheckpoint(path, every)
     model.learn(
         total_timesteps - model.num_timesteps,
@@ -190,13 +192,7 @@ def learn_resumable(
     )
 
 
-def _optimizer(model: BaseAlgorithm) -> torch.optim.Optimizer:
-    optimizer: Any = model.policy.optimizer
-    assert isinstance(optimizer, torch.optim.Optimizer)
-    return optimizer
-
-
-def _sb3_vec_env(model: OnPolicyAlgorithm) -> SB3VecEnv:
+def _sb3_vec_env(model: BaseAlgorithm) -> SB3VecEnv:
     # A wrapper such as VecNormalize has a state of its own, which would be lost.
     if not isinstance(model.env, SB3VecEnv):
         raise ValueError(f"checkpoint: needs an SB3VecEnv, got {type(model.env).__name__}")

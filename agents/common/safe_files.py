@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import inspect
 import os
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.save_util import recursive_getattr
 from stable_baselines3.common.type_aliases import GymEnv
 
 from agents.common.files import load_model, save_model
 from agents.common.settings import setting_from_json, setting_to_json
 from agents.common.spaces import space_from_json, space_to_json
+from agents.common.state_dicts import pack, unpack
 
 # Constructor arguments that belong to the session, or are kept apart.
 _NOT_SETTINGS = {
@@ -31,6 +34,9 @@ _NOT_SETTINGS = {
     "compile_periods",
 }
 
+# Leads the names of what is in a file beside the policy.
+_LEARNING = "learning:"
+
 
 class SafeFiles(BaseAlgorithm):
     """Mixin, named before the SB3 algorithm: its files are data, not SB3's zip of pickles.
@@ -38,6 +44,11 @@ class SafeFiles(BaseAlgorithm):
     A file holds the policy, the constructor's settings and the spaces. The state of the optimiser
     and of the random generators is in checkpoints, see :mod:`agents.common.checkpoint`.
     """
+
+    #: Whether files, too, hold optimisers and all else that ``get_parameters`` returns.
+    keeps_optimizers: ClassVar[bool] = False
+    #: Constructor arguments that belong to the session, beside those of every algorithm.
+    session_arguments: ClassVar[frozenset[str]] = frozenset()
 
     def settings(self) -> dict[str, Any]:
         """Everything needed to build this algorithm again, as JSON can hold it.
@@ -53,7 +64,8 @@ class SafeFiles(BaseAlgorithm):
                 f"policy: {self.policy_class.__name__} has no name in"
                 f" {type(self).__name__}.policy_aliases, so a file cannot describe it"
             )
-        arguments = inspect.signature(type(self).__init__).parameters.keys() - _NOT_SETTINGS
+        given = inspect.signature(type(self).__init__).parameters.keys()
+        arguments = given - _NOT_SETTINGS - self.session_arguments
         return {
             "policy": min(names),
             "policy_kwargs": setting_to_json("policy_kwargs", self.policy_kwargs),
@@ -71,6 +83,40 @@ class SafeFiles(BaseAlgorithm):
     def set_run_state(self, arrays: dict[str, np.ndarray]) -> None:
         """Go on from what :meth:`run_state` returned."""
 
+    def learning_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Optimisers and all else that ``get_parameters`` returns, beside the policy.
+
+        Returns
+        -------
+        tuple
+            Arrays by name, and what JSON can hold.
+        """
+        arrays: dict[str, np.ndarray] = {}
+        return arrays, {
+            name: pack(part if isinstance(part, torch.Tensor) else part.state_dict(), name, arrays)
+            for name, part in self._learning_parts().items()
+        }
+
+    def set_learning_state(
+        self, arrays: Mapping[str, np.ndarray], descriptions: Mapping[str, Any]
+    ) -> None:
+        """Go on from what :meth:`learning_state` returned."""
+        for name, part in self._learning_parts().items():
+            state = unpack(descriptions[name], arrays)
+            if isinstance(part, torch.Tensor):
+                part.data.copy_(state)
+            else:
+                part.load_state_dict(state)
+
+    def _learning_parts(self) -> dict[str, Any]:
+        """Modules, optimisers and tensors beside the policy, by their names in SB3's files."""
+        modules, tensors = self._get_torch_save_params()
+        names = dict.fromkeys([*modules, *tensors])
+        if hasattr(self.policy, "optimizer"):  # not all algorithms tell SB3 of it
+            names["policy.optimizer"] = None
+        del names["policy"]
+        return {name: recursive_getattr(self, name) for name in names}
+
     def restore_settings(self, settings: dict[str, Any]) -> None:
         """Take what an algorithm has added to :meth:`settings`, before its networks are built."""
 
@@ -80,6 +126,9 @@ class SafeFiles(BaseAlgorithm):
             name: tensor.detach().cpu().numpy() for name, tensor in self.policy.state_dict().items()
         }
         settings = {**self.settings(), "num_timesteps": self.num_timesteps}
+        if self.keeps_optimizers:
+            arrays, settings["learning"] = self.learning_state()
+            tensors |= {f"{_LEARNING}{name}": array for name, array in arrays.items()}
         save_model(path, type(self).__name__, tensors, settings)
 
     @classmethod
@@ -139,9 +188,18 @@ class SafeFiles(BaseAlgorithm):
         model.num_timesteps = settings["num_timesteps"]
         try:
             model.policy.load_state_dict(
-                {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
+                {
+                    name: torch.from_numpy(tensor)
+                    for name, tensor in tensors.items()
+                    if not name.startswith(_LEARNING)
+                }
             )
         except RuntimeError as error:
             why = " ".join(str(error).split())
             raise ValueError(f"{path}: the weights do not fit the settings ({why})") from None
+        if cls.keeps_optimizers:
+            model.set_learning_state(
+                {name.removeprefix(_LEARNING): tensor for name, tensor in tensors.items()},
+                settings["learning"],
+            )
         return model

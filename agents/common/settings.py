@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from stable_baselines3.common.type_aliases import TrainFreq
 from stable_baselines3.common.utils import ConstantSchedule, FloatSchedule, LinearSchedule
 
 #: The only classes that a file may name.
@@ -36,6 +37,8 @@ def setting_to_json(name: str, value: Any) -> Any:
         return value.val
     if isinstance(value, LinearSchedule):
         return {"linear": [value.start, value.end, value.end_fraction]}
+    if isinstance(value, TrainFreq):
+        return {"train_freq": [value.frequency, value.unit.value]}
     if value in ACTIVATIONS.values():
         return {"activation": value.__name__}
     if isinstance(value, dict):
@@ -66,6 +69,8 @@ def setting_from_json(name: str, value: Any) -> Any:
         return value
     if value.keys() == {"linear"}:
         return LinearSchedule(*value["linear"])
+    if value.keys() == {"train_freq"}:
+        return tuple(value["train_freq"])
     if value.keys() == {"activation"}:
         if value["activation"] not in ACTIVATIONS:
             raise ValueError(f"{name}: unknown activation function {value['activation']!r}")

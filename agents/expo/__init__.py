@@ -1,0 +1,1 @@
+"""Expressive policy optimisation."""
