@@ -1,4 +1,4 @@
-"""The command line ``or-bench``: list, train, evaluate, leaderboard, render."""
+"""The command line ``or-bench``: list, train, evaluate, collect, leaderboard, render."""
 
 from __future__ import annotations
 
@@ -101,6 +101,24 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--seed", type=_at_least(0), default=0, help="seed of the first episode")
     sub.add_argument("--output", type=Path, metavar="FILE.yml", help="write the figures")
     sub.set_defaults(run=commands.evaluate)
+
+    sub = subparsers.add_parser("collect", help="record episodes as offline data")
+    sub.add_argument("contestant", help="a baseline's name, or module:factory")
+    _add_environment(sub)
+    sub.add_argument(
+        "--settings", nargs="+", type=key_value, default=[], metavar="K:V", help="of the contestant"
+    )
+    sub.add_argument("--episodes", type=_at_least(1), default=100)
+    sub.add_argument(
+        "--jitter", type=float, default=0.0, metavar="J", help="multiply actions by 1 - J .. 1 + J"
+    )
+    sub.add_argument(
+        "--random", type=float, default=0.0, metavar="P", help="probability of a random action"
+    )
+    sub.add_argument("--seed", type=_at_least(0), help="seed of the first episode")
+    sub.add_argument("--workers", type=_at_least(1), default=1, help="processes")
+    sub.add_argument("--output", type=Path, required=True, metavar="FILE.npz")
+    sub.set_defaults(run=commands.collect)
 
     sub = subparsers.add_parser("leaderboard", help="run a suite and print its table")
     sub.add_argument("--suite", required=True, metavar="NAME|FILE")

@@ -190,6 +190,29 @@ def _write_evaluation(
     write_atomically(options.output, yaml.safe_dump(evaluation, sort_keys=False))
 
 
+def collect(options: argparse.Namespace) -> None:
+    """Record episodes of a baseline in a file that agents can learn from."""
+    from benchmarks.collect import FIRST_SEED, DataConfig
+    from benchmarks.collect import collect as record
+
+    if options.output.suffix != ".npz":
+        raise UserError(f"output: expected a name ending in .npz, got {str(options.output)!r}")
+    try:
+        config = DataConfig(
+            options.contestant,
+            dict(options.settings),
+            options.episodes,
+            options.jitter,
+            options.random,
+            FIRST_SEED if options.seed is None else options.seed,
+        )
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    written = record(options.env, dict(options.env_kwargs), config, options.output, options.workers)
+    totals = f"{written['total_episodes']} episodes, {written['total_steps']} steps"
+    print(f"written: {options.output}, {totals}")
+
+
 def leaderboard(options: argparse.Namespace) -> None:
     """Run what is missing of a suite, print its tables and write its files."""
     from rich.console import Console

@@ -206,7 +206,7 @@ def load_suite(name_or_path: str) -> SuiteConfig:
     data = read_yaml(path)
     if isinstance(data, dict):
         data.setdefault("name", path.stem)
-    suite: SuiteConfig = _build(SuiteConfig, data, str(path))
+    suite: SuiteConfig = build(SuiteConfig, data, str(path))
     return suite
 
 
@@ -223,7 +223,7 @@ def read_yaml(path: Path) -> Any:
         raise UserError(f"{path}: not YAML{place}: {what}") from error
 
 
-def _build(kind: Any, data: Any, place: str) -> Any:
+def build(kind: Any, data: Any, place: str) -> Any:
     """Build the dataclass ``kind`` from decoded YAML; ``place`` leads the error messages."""
     if not isinstance(data, Mapping):
         raise UserError(f"{place}: expected a mapping, got {data!r}")
@@ -257,7 +257,7 @@ def _convert(hint: Any, value: Any, place: str) -> Any:
     if origin is types.UnionType:  # int | None: a field that is given is an int
         return _convert(arguments[0], value, place)
     if dataclasses.is_dataclass(hint):
-        return _build(hint, value, place)
+        return build(hint, value, place)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (hint is not bool and isinstance(value, bool)):

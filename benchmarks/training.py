@@ -78,6 +78,12 @@ def train(
                 f"hyperparams: {algorithm} has no {name!r}; allowed are"
                 f" {', '.join(key for key in allowed if key not in ('self', 'env'))}"
             )
+    if "offline_dataset" in arguments:
+        from benchmarks.collect import data_files
+
+        arguments["offline_dataset"] = data_files(
+            env_id, env_kwargs, arguments["offline_dataset"], folder.parent / "data"
+        )
     checkpoint = folder / "checkpoint.safetensors"
     try:
         model = cls(hyperparameters.policy, env, seed=own_seed, device=device(), **arguments)
