@@ -9,11 +9,13 @@ from typing import Any
 TABLE: dict[str, str] = {
     "adp": "agents.adp.adp:ADP",
     "bq_nco": "agents.bq_nco.bq_nco:BQNCO",
+    "expo": "agents.expo.expo:EXPO",
     "gnn_ppo": "agents.gnn_ppo.gnn_ppo:GNNPPO",
     "hdpo": "agents.hdpo.hdpo:HDPO",
     "ppo": "agents.ppo.ppo:PPO",
     "ppo_mask": "agents.ppo.ppo:MaskablePPO",
     "pdppo": "agents.pdppo.pdppo:PDPPO",
+    "rlpd": "agents.rlpd.rlpd:RLPD",
 }
 
 

@@ -60,6 +60,8 @@ TABLE = {
     "post_decision_lake/optimal_value": (
         "baselines.post_decision_lake.dynamic_programming:OptimalValue"
     ),
+    "mountain_car/random": "baselines.common.random_rule:RandomRule",
+    "mountain_car/swing": "baselines.mountain_car.rules:Swing",
     "inventory/random": "baselines.common.random_rule:RandomRule",
     "inventory/optimal_policy": "baselines.inventory.exact_policies:optimal_policy",
     "inventory/optimal_value": "baselines.inventory.exact_policies:OptimalValue",

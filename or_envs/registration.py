@@ -24,6 +24,7 @@ TABLE: dict[str, str] = {
         "or_envs.capacitated_lot_sizing.problem:CapacitatedLotSizing"
     ),
     "or_envs/PostDecisionLake-v0": "or_envs.post_decision_lake.problem:PostDecisionLake",
+    "or_envs/MountainCar-v0": "or_envs.mountain_car.problem:MountainCar",
     "or_envs/SingleStoreBacklog-v0": "or_envs.inventory.single_store:SingleStoreBacklog",
     "or_envs/SingleStoreLostSales-v0": "or_envs.inventory.single_store:SingleStoreLostSales",
     "or_envs/DualSourcing-v0": "or_envs.inventory.dual_sourcing:DualSourcing",

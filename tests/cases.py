@@ -93,6 +93,7 @@ CASES = [
     ("or_envs/PostDecisionLake-v0", {}),
     ("or_envs/PostDecisionLake-v0", {"size": 2, "horizon": 5}),
     ("or_envs/PostDecisionLake-v0", {"size": 4, "map_seed": 7}),
+    ("or_envs/MountainCar-v0", {"horizon": 20}),
     *(
         (f"or_envs/{id}-v0", {"horizon": 12, **kwargs})
         for id, kwargs in (

@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -22,16 +22,6 @@ Observations = np.ndarray | dict[str, np.ndarray]
 
 _FIELDS = ("observations", "actions", "rewards", "terminations", "truncations")
 _FLAT = ("observations", "actions", "rewards", "next_observations", "terminations")
-
-
-class EpisodeData(Protocol):
-    """What Minari calls an episode."""
-
-    observations: Any
-    actions: Any
-    rewards: Any
-    terminations: Any
-    truncations: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,12 +131,14 @@ def load_transitions(source: Any) -> Transitions:
 
 
 def write_episodes(
-    path: str | os.PathLike[str], episodes: Iterable[EpisodeData], metadata: Mapping[str, Any]
+    path: str | os.PathLike[str], episodes: Iterable[Any], metadata: Mapping[str, Any]
 ) -> None:
     """Write an npz file in Minari's layout; a file of that name is replaced at once or not at all.
 
     Parameters
     ----------
+    episodes
+        :class:`Episode`, or what Minari calls an episode.
     metadata
         What JSON can hold; ``total_episodes`` and ``total_steps`` are added.
     """
@@ -212,7 +204,7 @@ def _episodes(arrays: Mapping[str, np.ndarray]) -> list[Episode]:
     return [Episode(**parts[number]) for number in sorted(parts)]
 
 
-def _of_episodes(episodes: Iterable[EpisodeData]) -> Transitions:
+def _of_episodes(episodes: Iterable[Any]) -> Transitions:
     return _concatenate(
         [
             Transitions(

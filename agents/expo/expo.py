@@ -223,7 +223,7 @@ tensorboard_log, policy_kwargs, verbose, seed, device
     def _update_base(self, batch: ReplayBufferSamples) -> float:
         loss = self.policy.base.loss(batch.observations, batch.actions)
         self.policy.base.optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.policy.base.optimizer.step()
         return loss.item()
 
@@ -242,8 +242,8 @@ tensorboard_log, policy_kwargs, verbose, seed, device
         if not self.entropy_backup:
             return pick(candidates, values.argmax(dim=1)), 0.0
         choice = torch.distributions.Categorical(logits=values / self.backup_temperature)
-        bonus = self._temperature() * choice.entropy()
-        return pick(candidates, choice.sample()), bonus
+        bonus = self._temperature() * choice.entropy()  # type: ignore[no-untyped-call]
+        return pick(candidates, choice.sample()), bonus  # type: ignore[no-untyped-call]
 
     def _update_actor(self, batch: ReplayBufferSamples) -> dict[str, float]:
         """One step of the base and of its average, then one of edit and temperature."""

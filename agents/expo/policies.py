@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 import torch
 from gymnasium import spaces
+from stable_baselines3.common.distributions import SquashedDiagGaussianDistribution
 from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
@@ -35,6 +36,8 @@ class EditActor(Actor):
     **kwargs
         As in Stable-Baselines3's actor of SAC.
     """
+
+    action_dist: SquashedDiagGaussianDistribution  # type: ignore[assignment]
 
     def __init__(self, *, action_space: spaces.Box, features_dim: int, **kwargs: Any) -> None:
         inputs = features_dim + get_action_dim(action_space)
@@ -186,7 +189,7 @@ class EXPOPolicy(EnsemblePolicy):
         if self.edit_mode == "learned":
             edit = self.actor(observation, edited, deterministic=generator is not None)
         else:
-            noise = Noise(*edited.shape[:2], generator)
+            noise = Noise(len(edited), self.n_edited, generator)
             edit = 2 * noise.uniform(edited.shape[2], device=edited.device) - 1
         return torch.cat([drawn, self.edited(edited, edit)], dim=1)
 
@@ -218,7 +221,7 @@ class EXPOPolicy(EnsemblePolicy):
         shaped = actions.reshape(*actions.shape[:2], *space.shape)
         low, high = (
             torch.as_tensor(bound, dtype=actions.dtype, device=actions.device)
-            for bound in (space.low, space.high)  # type: ignore[attr-defined]
+            for bound in (space.low, space.high)
         )
         return low + (shaped + 1) * (high - low) / 2
 

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from stable_baselines3.common.policies import BaseModel
 from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, CombinedExtractor
-from stable_baselines3.common.type_aliases import PyTorchObs
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.sac.policies import SACPolicy
 from torch import nn
 from torch.nn import functional as F
@@ -134,17 +134,28 @@ class EnsemblePolicy(SACPolicy):
 
     Parameters
     ----------
+    observation_space, action_space, lr_schedule, **kwargs
+        As in Stable-Baselines3's ``SACPolicy``.
     n_critics
         E.
-    **kwargs
-        As in Stable-Baselines3's ``SACPolicy``.
     """
+
+    action_space: spaces.Box
 
     critic: EnsembleCritic  # type: ignore[assignment]
     critic_target: EnsembleCritic  # type: ignore[assignment]
 
-    def __init__(self, *args: Any, n_critics: int = 10, **kwargs: Any) -> None:
-        super().__init__(*args, n_critics=n_critics, **kwargs)
+    def __init__(
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Box,
+        lr_schedule: Schedule,
+        n_critics: int = 10,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            observation_space, action_space, lr_schedule, n_critics=n_critics, **kwargs
+        )
 
     def make_critic(  # type: ignore[override]
         self, features_extractor: BaseFeaturesExtractor | None = None

@@ -9,6 +9,7 @@ import torch
 from stable_baselines3 import SAC
 from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
 from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.preprocessing import get_action_dim
 from stable_baselines3.common.type_aliases import GymEnv, PyTorchObs, ReplayBufferSamples, Schedule
 from stable_baselines3.common.utils import polyak_update
 
@@ -127,9 +128,7 @@ stats_window_size, tensorboard_log, policy_kwargs, verbose, seed, device
 
     def _setup_model(self) -> None:
         if self.target_entropy == "auto":
-            self.target_entropy = self._default_target_entropy(
-                int(np.prod(self.action_space.shape))
-            )
+            self.target_entropy = self._default_target_entropy(get_action_dim(self.action_space))
         super()._setup_model()
         if not 1 <= self.n_min_critics <= self.critic.n_critics:
             raise ValueError(
@@ -171,8 +170,10 @@ stats_window_size, tensorboard_log, policy_kwargs, verbose, seed, device
 
     def _buffer_of(self, data: Transitions) -> ReplayBuffer:
         """The data as a full replay buffer; actions in [-1, 1], rewards as the agent sees them."""
-        kind = DictReplayBuffer if isinstance(data.observations, dict) else ReplayBuffer
-        buffer = kind(data.num, self.observation_space, self.action_space, device=self.device)
+        kind: Any = DictReplayBuffer if isinstance(data.observations, dict) else ReplayBuffer
+        buffer: ReplayBuffer = kind(
+            data.num, self.observation_space, self.action_space, device=self.device
+        )
         scale = 1.0 if self.env is None else getattr(self.env.unwrapped, "reward_scale", 1.0)
         actions = np.clip(self.policy.scale_action(data.actions), -1, 1)
         for into, values in (
@@ -236,7 +237,7 @@ stats_window_size, tensorboard_log, policy_kwargs, verbose, seed, device
         values = self.critic(batch.observations, batch.actions)
         loss = (values - targets).square().mean()
         self.critic.optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.critic.optimizer.step()
         return loss.item()
 
@@ -272,14 +273,14 @@ stats_window_size, tensorboard_log, policy_kwargs, verbose, seed, device
         values = self.critic(observations, actions).mean(dim=0)
         loss = (self._temperature() * log_probs - values).mean()
         self.actor.optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.actor.optimizer.step()
         entropy = -log_probs.detach().mean()
         if self.ent_coef_optimizer is not None:
             assert self.log_ent_coef is not None
             assert isinstance(self.target_entropy, float)
             self.ent_coef_optimizer.zero_grad()
-            (self.log_ent_coef * (entropy - self.target_entropy)).sum().backward()
+            (self.log_ent_coef * (entropy - self.target_entropy)).sum().backward()  # type: ignore[no-untyped-call]
             self.ent_coef_optimizer.step()
         return {"actor_loss": loss.item(), "entropy": entropy.item()}
 

@@ -17,6 +17,7 @@ from or_envs.inventory.warehouses import OneWarehouse, Transshipment
 from or_envs.job_shop.problem import JobShop
 from or_envs.knapsack.problem import Knapsack
 from or_envs.lot_sizing.problem import LotSizing
+from or_envs.mountain_car.problem import MountainCar
 from or_envs.post_decision_lake.problem import PostDecisionLake
 from or_envs.routing.atsp import ATSP
 from or_envs.routing.cvrp import CVRP
@@ -44,6 +45,7 @@ PROBLEMS = {
     "uncapacitated_lot_sizing": lambda: UncapacitatedLotSizing(horizon=4),
     "capacitated_lot_sizing": lambda: CapacitatedLotSizing(n_items=2, horizon=4),
     "post_decision_lake": lambda: PostDecisionLake(size=4),
+    "mountain_car": lambda: MountainCar(horizon=10),
     "routing": lambda: TSP(6),
     "routing/prize_ratio": lambda: Orienteering(8),
     "routing/pyvrp": lambda: CVRP(8),

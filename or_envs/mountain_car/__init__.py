@@ -1,0 +1,1 @@
+"""A car between two hills, where continuous control with a distant goal is tried out."""
