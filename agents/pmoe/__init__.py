@@ -1,0 +1,1 @@
+"""Probabilistic mixture-of-experts: policies that are mixtures, for SAC and PPO."""

@@ -1,0 +1,1 @@
+"""Proximal robust on-policy sampling."""
