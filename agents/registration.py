@@ -14,6 +14,9 @@ TABLE: dict[str, str] = {
     "hdpo": "agents.hdpo.hdpo:HDPO",
     "ppo": "agents.ppo.ppo:PPO",
     "ppo_mask": "agents.ppo.ppo:MaskablePPO",
+    "pmoe_ppo": "agents.pmoe.pmoe_ppo:PMOEPPO",
+    "pmoe_sac": "agents.pmoe.pmoe_sac:PMOESAC",
+    "props": "agents.props.props:PROPS",
     "pdppo": "agents.pdppo.pdppo:PDPPO",
     "rlpd": "agents.rlpd.rlpd:RLPD",
 }

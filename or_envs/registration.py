@@ -28,6 +28,8 @@ TABLE: dict[str, str] = {
     "or_envs/SingleStoreBacklog-v0": "or_envs.inventory.single_store:SingleStoreBacklog",
     "or_envs/SingleStoreLostSales-v0": "or_envs.inventory.single_store:SingleStoreLostSales",
     "or_envs/DualSourcing-v0": "or_envs.inventory.dual_sourcing:DualSourcing",
+    "or_envs/TwoSuppliers-v0": "or_envs.inventory.two_suppliers:TwoSuppliers",
+    "or_envs/TabularLotSizing-v0": "or_envs.inventory.tabular_lot_sizing:TabularLotSizing",
     "or_envs/SerialInventory-v0": "or_envs.inventory.serial:SerialInventory",
     "or_envs/Transshipment-v0": "or_envs.inventory.warehouses:Transshipment",
     "or_envs/OneWarehouse-v0": "or_envs.inventory.warehouses:OneWarehouse",

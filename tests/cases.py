@@ -94,6 +94,8 @@ CASES = [
     ("or_envs/PostDecisionLake-v0", {"size": 2, "horizon": 5}),
     ("or_envs/PostDecisionLake-v0", {"size": 4, "map_seed": 7}),
     ("or_envs/MountainCar-v0", {"horizon": 20}),
+    ("or_envs/TabularLotSizing-v0", {}),
+    ("or_envs/TabularLotSizing-v0", {"instance": "poisson"}),
     *(
         (f"or_envs/{id}-v0", {"horizon": 12, **kwargs})
         for id, kwargs in (
@@ -103,6 +105,8 @@ CASES = [
             ("SingleStoreBacklog", {"instance": "poisson-L2-p9-K64"}),
             ("SingleStoreBacklog", {"action_mode": "residual", "normalized": True}),
             ("DualSourcing", {}),
+            ("TwoSuppliers", {}),
+            ("TwoSuppliers", {"instance": "L2-p9-K8", "normalized": False}),
             ("SerialInventory", {}),
             ("SerialInventory", {"instance": "L4-p9-S7", "action_mode": "levels"}),
             ("SerialInventory", {"instance": "snyder-shen-6.1", "action_mode": "shares"}),

@@ -21,11 +21,13 @@ def test_every_name_gives_an_algorithm_with_safe_files(name):
     assert cls.load.__func__ is SafeFiles.load.__func__
     # The referee asks ADP for its rule and hands out masks to those whose predict takes them.
     masks = "action_masks" in inspect.signature(cls.predict).parameters
-    assert masks == (name not in ("adp", "bq_nco", "expo", "hdpo", "ppo", "rlpd"))
+    assert masks == (name not in ("adp", "bq_nco", "expo", "hdpo", "pmoe_sac", "ppo", "rlpd"))
 
 
 def test_unknown_name():
-    names = "adp, bq_nco, expo, gnn_ppo, hdpo, ppo, ppo_mask, pdppo, rlpd"
+    names = (
+        "adp, bq_nco, expo, gnn_ppo, hdpo, ppo, ppo_mask, pmoe_ppo, pmoe_sac, props, pdppo, rlpd"
+    )
     with pytest.raises(ValueError, match=f"expected one of {names}, got 'dqn'"):
         agent_class("dqn")
 

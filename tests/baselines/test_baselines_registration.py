@@ -13,6 +13,8 @@ from or_envs.capacitated_lot_sizing.problem import CapacitatedLotSizing
 from or_envs.core import sample, simulate
 from or_envs.inventory.dual_sourcing import DualSourcing
 from or_envs.inventory.single_store import SingleStoreBacklog, SingleStoreLostSales
+from or_envs.inventory.tabular_lot_sizing import TabularLotSizing
+from or_envs.inventory.two_suppliers import TwoSuppliers
 from or_envs.inventory.warehouses import OneWarehouse, Transshipment
 from or_envs.job_shop.problem import JobShop
 from or_envs.knapsack.problem import Knapsack
@@ -64,6 +66,9 @@ PROBLEMS = {
     "inventory/lower_bound": lambda: Transshipment("n3-L4-p9", horizon=6),
     "inventory/s_S": lambda: SingleStoreBacklog("poisson-L1-p9-K64", horizon=6),
     "inventory/s_Q": lambda: SingleStoreBacklog("poisson-L1-p9-K64", horizon=6),
+    "inventory/one_supplier": lambda: TwoSuppliers(horizon=6),
+    "inventory/tabular_policy": lambda: TabularLotSizing("poisson"),
+    "inventory/tabular_value": lambda: TabularLotSizing("poisson"),
     "inventory/dual_index": lambda: DualSourcing("L2-c105", horizon=6),
     "inventory/capped_dual_index": lambda: DualSourcing("L2-c105", horizon=6),
     "inventory/tailored_base_surge": lambda: DualSourcing("L2-c105", horizon=6),
