@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import math
+import zlib
 from typing import Any, Literal, get_args
 
 import torch
@@ -57,19 +58,10 @@ class Base(BaseModel, abc.ABC):
         features = self.extract_features(observations, self.features_extractor)
         return self._loss(features, actions)
 
-    def sample(
-        self, observations: PyTorchObs, num: int, generator: torch.Generator | None = None
-    ) -> torch.Tensor:
-        """Draw ``num`` actions for every observation, (B, num, d) in [-1, 1].
-
-        Parameters
-        ----------
-        generator
-            Where noise comes from (default: torch's). With a generator all observations share their
-            noise, so that an action depends on its observation only, not on the rest of the batch.
-        """
+    def sample(self, observations: PyTorchObs, num: int, noise: Noise) -> torch.Tensor:
+        """Draw ``num`` actions for every observation, (B, num, d) in [-1, 1]."""
         features = self.extract_features(observations, self.features_extractor)
-        return self._sample(features, num, Noise(len(features), num, generator)).clamp(-1, 1)
+        return self._sample(features, num, noise).clamp(-1, 1)
 
     @abc.abstractmethod
     def _loss(self, features: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
@@ -81,33 +73,43 @@ class Base(BaseModel, abc.ABC):
 
 
 class Noise:
-    """Random numbers for ``num`` candidates of every row of a batch.
+    """Random numbers for every observation of a batch.
 
     Parameters
     ----------
-    rows, num
-        Sizes of the batch.
-    generator
-        If given, the rows share their numbers.
+    observations
+        The batch.
+    fixed
+        Whether the numbers are a function of the observation: the same one meets the same noise,
+        whatever else is in the batch, and torch's generator is left alone.
     """
 
-    def __init__(self, rows: int, num: int, generator: torch.Generator | None) -> None:
-        self._rows, self._num, self._generator = rows, num, generator
+    def __init__(self, observations: PyTorchObs, fixed: bool = False) -> None:
+        if isinstance(observations, dict):
+            parts = [observations[key] for key in sorted(observations)]
+        else:
+            parts = [observations]
+        self._rows, self._device = len(parts[0]), parts[0].device
+        self._generators: list[torch.Generator] = []
+        if fixed:
+            rows = zip(*(part.cpu().numpy() for part in parts), strict=True)
+            seeds = [zlib.crc32(b"".join(part.tobytes() for part in row)) for row in rows]
+            self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.fixed = fixed
 
-    def normal(self, *shape: int, device: torch.device) -> torch.Tensor:
-        """Standard normal numbers (rows, num, *shape)."""
-        return self._draw(torch.randn, shape, device)
+    def normal(self, *shape: int) -> torch.Tensor:
+        """Standard normal numbers (B, *shape)."""
+        return self._draw(torch.randn, shape)
 
-    def uniform(self, *shape: int, device: torch.device) -> torch.Tensor:
-        """Uniform numbers on [0, 1), (rows, num, *shape)."""
-        return self._draw(torch.rand, shape, device)
+    def uniform(self, *shape: int) -> torch.Tensor:
+        """Uniform numbers on [0, 1), (B, *shape)."""
+        return self._draw(torch.rand, shape)
 
-    def _draw(self, law: Any, shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
-        if self._generator is None:
-            drawn: torch.Tensor = law(self._rows, self._num, *shape, device=device)
+    def _draw(self, law: Any, shape: tuple[int, ...]) -> torch.Tensor:
+        if not self.fixed:
+            drawn: torch.Tensor = law(self._rows, *shape, device=self._device)
             return drawn
-        shared: torch.Tensor = law(1, self._num, *shape, device=device, generator=self._generator)
-        return shared.expand(self._rows, *shared.shape[1:])
+        return torch.stack([law(shape, generator=one) for one in self._generators]).to(self._device)
 
 
 class MixtureBase(Base):
@@ -151,9 +153,9 @@ class MixtureBase(Base):
 
     def _sample(self, features: torch.Tensor, num: int, noise: Noise) -> torch.Tensor:
         weights, mean, log_std = self.parameters_of(features)
-        passed = noise.uniform(1, device=features.device) >= weights.exp().cumsum(1)[:, None, :-1]
+        passed = noise.uniform(num, 1) >= weights.exp().cumsum(1)[:, None, :-1]
         chosen = passed.sum(dim=2)[..., None].expand(-1, -1, self.action_dim)
-        drawn = noise.normal(self.action_dim, device=features.device)
+        drawn = noise.normal(num, self.action_dim)
         return mean.gather(1, chosen) + log_std.exp().gather(1, chosen) * drawn
 
 
@@ -232,14 +234,14 @@ class DDPMBase(DenoisingBase):
         return (noise - predicted).square().sum(dim=1).mean()
 
     def _sample(self, features: torch.Tensor, num: int, noise: Noise) -> torch.Tensor:
-        x = noise.normal(self.action_dim, device=features.device)
+        x = noise.normal(num, self.action_dim)
         for step in reversed(range(self.steps)):
             beta = self.betas[step]
             time = torch.tensor(step + 1.0, device=features.device)
             predicted = self._field(features, x, time)
             x = (x - beta / (1 - self.abar[step]).sqrt() * predicted) / (1 - beta).sqrt()
             if step:
-                x = x + beta.sqrt() * noise.normal(self.action_dim, device=features.device)
+                x = x + beta.sqrt() * noise.normal(num, self.action_dim)
             x = x.clamp(-1, 1)
         return x
 
@@ -257,7 +259,7 @@ class FlowBase(DenoisingBase):
         return (predicted - (actions - noise)).square().sum(dim=1).mean()
 
     def _sample(self, features: torch.Tensor, num: int, noise: Noise) -> torch.Tensor:
-        x = noise.normal(self.action_dim, device=features.device)
+        x = noise.normal(num, self.action_dim)
         for step in range(self.steps):
             time = torch.tensor(step / self.steps, device=features.device)
             x = x + self._field(features, x, time) / self.steps

@@ -13,7 +13,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, PyTorchObs, ReplayBufferSamples, Schedule
 from stable_baselines3.common.utils import polyak_update
 
-from agents.expo.bases import BaseName
+from agents.expo.bases import BaseName, Noise
 from agents.expo.policies import (
     CandidateFilter,
     EditMode,
@@ -122,6 +122,8 @@ tensorboard_log, policy_kwargs, verbose, seed, device
         device: torch.device | str = "auto",
         _init_setup_model: bool = True,
     ) -> None:
+        if not 0 < edit_scale <= 1:
+            raise ValueError(f"edit_scale: expected a number in (0, 1], got {edit_scale}")
         if backup not in get_args(Backup):
             raise ValueError(f"backup: expected 'otf' or 'sarsa', got {backup!r}")
         if not backup_temperature > 0:
@@ -236,7 +238,7 @@ tensorboard_log, policy_kwargs, verbose, seed, device
         """Of the newest base: the best candidate, or, with "sarsa", its first action."""
         policy = self.policy
         if self.backup == "sarsa":
-            return policy.base.sample(observations, 1)[:, 0], 0.0
+            return policy.base.sample(observations, 1, Noise(observations))[:, 0], 0.0
         candidates = policy.candidates(observations, policy.base)
         values = policy.score(observations, candidates)
         if not self.entropy_backup:

@@ -22,9 +22,6 @@ EditMode = Literal["learned", "uniform", "none"]
 #: environment's units, may be played, bool (B, C). Observations are as the policy sees them.
 CandidateFilter = Callable[[PyTorchObs, torch.Tensor], torch.Tensor]
 
-#: Seed of the noise behind deterministic decisions.
-_SEED = 0
-
 
 class EditActor(Actor):
     """tanh-Gaussian u ~ pi_edit(. | s, a), with a state-dependent deviation (paper, eq. 1).
@@ -109,8 +106,6 @@ class EXPOPolicy(EnsemblePolicy):
             raise ValueError(
                 f"n_edited: expected an integer in 0..{n_candidates} (n_candidates), got {n_edited}"
             )
-        if not 0 < edit_scale <= 1:
-            raise ValueError(f"edit_scale: expected a number in (0, 1], got {edit_scale}")
         if edit_mode not in get_args(EditMode):
             allowed = ", ".join(get_args(EditMode))
             raise ValueError(f"edit_mode: expected one of {allowed}, got {edit_mode!r}")
@@ -164,33 +159,28 @@ class EXPOPolicy(EnsemblePolicy):
     # ---- deciding ---------------------------------------------------------------------------
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> torch.Tensor:
-        """Act by the averaged base; deterministic decisions ask all members for their mean."""
-        generator = None
-        if deterministic:
-            generator = torch.Generator(self.device).manual_seed(_SEED)
-        candidates = self.candidates(observation, self.base_target, generator)
+        """Act by the averaged base.
+
+        Deterministic decisions are a function of the observation: its noise is, edits are the
+        actor's mode, and all members are asked for their mean.
+        """
+        candidates = self.candidates(observation, self.base_target, deterministic)
         values = self.score(observation, candidates, deterministic)
         return pick(candidates, values.argmax(dim=1))
 
     def candidates(
-        self, observation: PyTorchObs, base: Base, generator: torch.Generator | None = None
+        self, observation: PyTorchObs, base: Base, deterministic: bool = False
     ) -> torch.Tensor:
-        """N actions of the base and their edits, (B, N + n_edited, d), clipped to [-1, 1].
-
-        Parameters
-        ----------
-        generator
-            If given, it is where noise comes from, and edits are the actor's mode.
-        """
-        drawn = base.sample(observation, self.n_candidates, generator)
+        """N actions of the base and their edits, (B, N + n_edited, d), clipped to [-1, 1]."""
+        noise = Noise(observation, fixed=deterministic)
+        drawn = base.sample(observation, self.n_candidates, noise)
         if self.edit_mode == "none" or not self.n_edited:
             return drawn
         edited = drawn[:, : self.n_edited]
         if self.edit_mode == "learned":
-            edit = self.actor(observation, edited, deterministic=generator is not None)
+            edit = self.actor(observation, edited, deterministic)
         else:
-            noise = Noise(len(edited), self.n_edited, generator)
-            edit = 2 * noise.uniform(edited.shape[2], device=edited.device) - 1
+            edit = 2 * noise.uniform(self.n_edited, edited.shape[2]) - 1
         return torch.cat([drawn, self.edited(edited, edit)], dim=1)
 
     def edited(self, actions: torch.Tensor, edit: torch.Tensor) -> torch.Tensor:

@@ -17,7 +17,7 @@ def test_it_is_gymnasiums(play):
     mine, _ = ours.reset(seed=0, options={"position": float(theirs.state[0])})
     rng = np.random.default_rng(0)
     np.testing.assert_array_equal(mine, seen)
-    for step in range(400):
+    for _ in range(400):
         force = {
             "swing": 1.0 if seen[1] >= 0 else -1.0,
             "random": rng.uniform(-1, 1),
