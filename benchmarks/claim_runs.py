@@ -56,13 +56,15 @@ def rows(suite: SuiteConfig, results: Path, tolerance: float) -> list[Row]:
     Raises
     ------
     UserError
-        If a problem's reference contestant has not been played yet.
+        If the suite, or the reference contestant of a problem, has not been played yet.
     """
     folder = results / suite.name
     groups: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells_of(suite):
         if (folder / "cells" / f"{cell.stem}.json").exists():
             groups.setdefault((cell.instance, cell.contestant.label), []).append(cell)
+    if not groups:
+        raise UserError(f"{suite.name}: has to be run first: or-bench leaderboard --suite")
     best: dict[str, float] = {}
     for (instance, _), cells in groups.items():
         if cells[0].contestant.reference:

@@ -15,7 +15,7 @@ import argparse
 import csv
 import io
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,11 @@ import numpy as np
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
 
-from agents.props.props import PROPS
+from agents.props.props import PROPS, Sampling
 from benchmarks.files import write_atomically
 from benchmarks.statistics import stratified_bootstrap
 
-SAMPLINGS = ("on_policy", "props")
+SAMPLINGS: tuple[Sampling, ...] = ("on_policy", "props")
 POLICIES = {"uniform": (0.25, 0.25, 0.25, 0.25), "skewed": (0.9, 0.05, 0.04, 0.01)}
 #: Numbers of pulls at which the softmax is measured.
 PULLS = (64, 256, 1024)
@@ -91,7 +91,9 @@ class Measure(BaseCallback):
         return True
 
 
-def softmax_errors(probabilities: Sequence[float], sampling: str, seed: int) -> dict[int, float]:
+def softmax_errors(
+    probabilities: Sequence[float], sampling: Sampling, seed: int
+) -> dict[int, float]:
     """KL(p_hat || pi) after :data:`PULLS` pulls."""
     pi = np.array(probabilities)
 
@@ -105,7 +107,7 @@ def softmax_errors(probabilities: Sequence[float], sampling: str, seed: int) -> 
         OneState(),
         n_steps=16,
         batch_size=16,
-        sampling=sampling,  # type: ignore[arg-type]
+        sampling=sampling,
         buffer_batches=PULLS[-1] // 16,
         behavior_n_steps=16,
         behavior_learning_rate=1e-2,
@@ -123,8 +125,8 @@ def softmax_errors(probabilities: Sequence[float], sampling: str, seed: int) -> 
     return measure.found
 
 
-def control_errors(env_id: str, trained: int, sampling: str, seed: int, steps: int) -> float:
-    """Sampling error after ``steps`` steps of a policy that was trained for ``trained`` before.
+def control_errors(env_id: str, trained: int, seed: int, steps: int) -> dict[Sampling, float]:
+    """Sampling errors after ``steps`` steps of a policy that was trained for ``trained`` before.
 
     The constants are the published ones: 1,024 steps between measurements, m = 256, all data kept,
     16 minibatches, lambda 0.1 on the mean over action entries of KL(phi || theta).
@@ -132,30 +134,33 @@ def control_errors(env_id: str, trained: int, sampling: str, seed: int, steps: i
     env = gym.make(env_id)
     shape = env.action_space.shape
     assert shape is not None
-    model = FixedTarget(
-        "MlpPolicy",
-        env,
-        n_steps=1024,
-        batch_size=64,
-        sampling=sampling,  # type: ignore[arg-type]
-        buffer_batches=max(1, steps // 1024),
-        behavior_n_steps=256,
-        kl_coef=0.1 / max(1, int(np.prod(shape))),
-        kl_direction="behavior_target",
-        seed=seed,
-        device="cpu",
+    target = PROPS(
+        "MlpPolicy", env, sampling="on_policy", buffer_batches=1, seed=seed, device="cpu"
     )
-    if trained:
-        teacher = PROPS(
-            "MlpPolicy", env, sampling="on_policy", buffer_batches=1, seed=seed, device="cpu"
+    target.learn(trained)
+    found: dict[Sampling, float] = {}
+    for sampling in SAMPLINGS:
+        model = FixedTarget(
+            "MlpPolicy",
+            env,
+            n_steps=1024,
+            batch_size=64,
+            sampling=sampling,
+            buffer_batches=max(1, steps // 1024),
+            behavior_n_steps=256,
+            kl_coef=0.1 / max(1, int(np.prod(shape))),
+            kl_direction="behavior_target",
+            seed=seed,
+            device="cpu",
         )
-        model.policy.load_state_dict(teacher.learn(trained).policy.state_dict())
-    measure = Measure(lambda model: model.sampling_error(), [steps], minibatches=16)
-    model.learn(steps, callback=measure)
-    return measure.found[steps]
+        model.policy.load_state_dict(target.policy.state_dict())
+        measure = Measure(lambda model: model.sampling_error(), [steps], minibatches=16)
+        model.learn(steps, callback=measure)
+        found[sampling] = measure.found[steps]
+    return found
 
 
-def ratio(errors: dict[str, np.ndarray]) -> str:
+def ratio(errors: Mapping[Sampling, np.ndarray]) -> str:
     """Mean errors of both samplings over seeds, and their ratio with its interval."""
     found = stratified_bootstrap(
         lambda ours, theirs: ours[0].mean(axis=-1) / theirs[0].mean(axis=-1),
@@ -192,12 +197,8 @@ def _control(env_id: str, seeds: int, steps: int, train: int, write: Callable[..
         raise SystemExit(f"{env_id} needs MuJoCo: pip install 'or-envs[mujoco]'") from None
     for trained in (0, train):
         start = time.process_time()
-        errors = {
-            sampling: np.array(
-                [control_errors(env_id, trained, sampling, s, steps) for s in range(seeds)]
-            )
-            for sampling in SAMPLINGS
-        }
+        runs = [control_errors(env_id, trained, seed, steps) for seed in range(seeds)]
+        errors = {sampling: np.array([run[sampling] for run in runs]) for sampling in SAMPLINGS}
         seconds = time.process_time() - start
         print(
             f"{env_id}, policy after {trained} steps, {steps} samples: {ratio(errors)}"

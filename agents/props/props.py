@@ -12,7 +12,7 @@ import torch
 from sb3_contrib.common.maskable.utils import get_action_masks
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.type_aliases import GymEnv, Schedule
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 from stable_baselines3.common.utils import ConstantSchedule, obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -239,6 +239,20 @@ tensorboard_log, policy_kwargs, verbose, seed, device
         return names, variables
 
     # ---- collecting -------------------------------------------------------------------------
+
+    def _setup_learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        reset_num_timesteps: bool = True,
+        *arguments: Any,
+        **options: Any,
+    ) -> tuple[int, BaseCallback]:
+        if reset_num_timesteps or self._last_obs is None:
+            self.ring.clear()  # SB3 resets the environments: what is there would have no end
+        return super()._setup_learn(
+            total_timesteps, callback, reset_num_timesteps, *arguments, **options
+        )
 
     def collect_rollouts(
         self,

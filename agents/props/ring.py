@@ -62,6 +62,10 @@ class StepRing:
         """Append the newest step."""
         self.steps.append(step)
 
+    def clear(self) -> None:
+        """Forget all steps."""
+        self.steps.clear()
+
     def stacked(self, first: int = 0) -> Step:
         """The steps from the ``first`` on, with a leading axis of time: (T, B, ...)."""
         chosen = list(self.steps)[first:]
@@ -95,7 +99,7 @@ class StepRing:
                 fields[field] = {**(fields[field] or {}), key: array}
             else:
                 fields[field] = array
-        self.steps.clear()
+        self.clear()
         for t in range(len(arrays.get("reward.", ()))):
             self.add(Step(**{name: _at(value, t) for name, value in fields.items()}))
 

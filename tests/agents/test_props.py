@@ -48,10 +48,10 @@ def bandit(actions, arms=2, **settings):
     with torch.no_grad():
         model.policy.action_net.weight.zero_()
     model.behavior_policy.load_state_dict(model.policy.state_dict())
+    model.learn(0)  # gives it a logger
     zero, no = np.zeros((1, 1), np.float32), np.zeros(1, bool)
     for action in actions:
         model.ring.add(Step(zero, np.array([[action]]), np.zeros(1), no, no, zero, None))
-    model.learn(0)  # gives it a logger
     return model
 
 
@@ -261,6 +261,12 @@ def test_buffer_is_the_newest_rollouts_valued_anew():
     actions = torch.as_tensor(steps.action[:5].reshape(20, -1))
     obs = torch.as_tensor(steps.observation[:5].reshape(20, -1))
     assert len(model.policy.evaluate_actions(obs, actions)[1]) == 20
+
+
+def test_the_ring_starts_anew_with_the_environments():
+    model = build(PROPS, lot_sizing(), behavior_n_steps=40).learn(80)
+    assert len(model.learn(80, reset_num_timesteps=False).ring) == 40
+    assert len(model.learn(80).ring) == 20
 
 
 def test_advantages_are_those_of_theta_over_the_whole_ring():

@@ -129,7 +129,6 @@ def test_command_line(tmp_path, capsys):
         (["inventory/optimal_policy", *ENV, "--random", "-1"], ["random", "[0, 1]", "-1"]),
         (["inventory/optimal_policy", *ENV, "--episodes", "0"], ["--episodes", ">= 1"]),
         (["inventory/hindsight", *ENV], ["inventory/hindsight", "deterministic"]),
-        (["lot_sizing/idle", *ENV], ["lot_sizing/idle"]),
         (
             ["routing/nearest_neighbour", "--env", "or_envs/TSP-v0", "--jitter", "0.1"],
             ["jitter", "Discrete"],
