@@ -1,12 +1,15 @@
-"""How far are the data from their policy? ``python -m benchmarks.sampling_error softmax|control``.
+"""How far are the data from their policy? ``python -m benchmarks.sampling_error WHAT``.
 
-A target policy that never changes is played by itself ("on_policy") and by PROPS, and the sampling
-error of all data so far is measured: KL(p_hat || pi) of a softmax over four actions, or the
-likelihood that a fitted policy gains (agents.props.divergence.sampling_error). Decided beforehand:
-PROPS lowers the error on an environment if the 95 % bootstrap interval over seeds of the ratio of
-the mean errors lies below 0.8 at the end; published are ratios of 0.51 to 0.75 for trained policies
-on MuJoCo. The softmax is as expected where the mean errors are within 30 % of those in
-tests/benchmarks/test_sampling_error.py.
+"softmax" and "control": a target policy that never changes is played by itself ("on_policy") and by
+PROPS, and the sampling error of all data so far is measured: KL(p_hat || pi) of a softmax over four
+actions, or the likelihood that a fitted policy gains (agents.props.divergence.sampling_error).
+Decided beforehand: PROPS lowers the error on an environment if the 95 % bootstrap interval over
+seeds of the ratio of the mean errors lies below 0.8 at the end; published are ratios of 0.51 to 0.75
+for trained policies on MuJoCo. The softmax is as expected where the mean errors are within 30 % of
+those in tests/benchmarks/test_claim_runs.py.
+
+"lot_sizing" trains the arms of the suite props-claim that have two batches, with its settings, and
+measures the error of their data every tenth roll-out.
 """
 
 from __future__ import annotations
@@ -24,9 +27,12 @@ import numpy as np
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
 
+from agents.props.divergence import SamplingErrorLogger
 from agents.props.props import PROPS, Sampling
+from benchmarks import hyperparameters
 from benchmarks.files import write_atomically
 from benchmarks.statistics import stratified_bootstrap
+from or_envs.core.sb3 import make_sb3_vec_env
 
 SAMPLINGS: tuple[Sampling, ...] = ("on_policy", "props")
 POLICIES = {"uniform": (0.25, 0.25, 0.25, 0.25), "skewed": (0.9, 0.05, 0.04, 0.01)}
@@ -210,13 +216,40 @@ def _control(env_id: str, seeds: int, steps: int, train: int, write: Callable[..
                 write(f"{env_id}, {trained} steps", steps, sampling, seed, value)
 
 
+def learning_error(instance: str, sampling: Sampling, seed: int, steps: int) -> float:
+    """Mean sampling error over a training of the suite props-claim."""
+    env_id = "or_envs/TabularLotSizing-v0"
+    settings = hyperparameters.load("props", env_id, {"sampling": sampling})
+    env = make_sb3_vec_env(
+        env_id, settings.n_envs, 1000 * seed, settings.reward_scale, instance=instance
+    )
+    model = PROPS(settings.policy, env, seed=1000 * seed, device="cpu", **settings.arguments())
+    logger = SamplingErrorLogger(every=10)
+    model.learn(steps, callback=logger)
+    return float(np.mean([error for _, error in logger.found]))
+
+
+def _lot_sizing(seeds: int, steps: int, write: Callable[..., None]) -> None:
+    for instance in ("known", "poisson"):
+        errors = {
+            sampling: np.array(
+                [learning_error(instance, sampling, seed, steps) for seed in range(seeds)]
+            )
+            for sampling in SAMPLINGS
+        }
+        print(f"{instance}, mean over {steps} steps of training: {ratio(errors)}", flush=True)
+        for sampling, values in errors.items():
+            for seed, value in enumerate(values):
+                write(instance, steps, sampling, seed, value)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the errors and write them as CSV."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("softmax", "control"))
+    parser.add_argument("what", choices=("softmax", "control", "lot_sizing"))
     parser.add_argument("--env", default="Hopper-v5", metavar="ID", help="of control")
-    parser.add_argument("--seeds", type=int, help="default: 12 of softmax, 5 of control")
-    parser.add_argument("--steps", type=int, default=16384, help="of control")
+    parser.add_argument("--seeds", type=int, help="default: 12 of softmax, else 5")
+    parser.add_argument("--steps", type=int, help="default: 16384 of control, 40000 of lot_sizing")
     parser.add_argument("--train", type=int, default=100_000, help="steps of the trained policy")
     parser.add_argument("--output", type=Path, metavar="FILE")
     options = parser.parse_args(arguments)
@@ -229,8 +262,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     if options.what == "softmax":
         _softmax(options.seeds or 12, write)
+    elif options.what == "control":
+        _control(options.env, options.seeds or 5, options.steps or 16384, options.train, write)
     else:
-        _control(options.env, options.seeds or 5, options.steps, options.train, write)
+        _lot_sizing(options.seeds or 5, options.steps or 40000, write)
     output = options.output or Path(f"results/sampling-error-{options.what}.csv")
     write_atomically(output, text.getvalue())
 

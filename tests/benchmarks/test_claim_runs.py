@@ -65,6 +65,12 @@ def test_sampling_error_of_control(tmp_path, capsys):
         assert [line["sampling"] for line in csv.DictReader(file)] == ["on_policy", "props"] * 2
 
 
+def test_sampling_error_while_learning(tmp_path, capsys):
+    output = tmp_path / "error.csv"
+    sampling_error.main(["lot_sizing", "--seeds", "1", "--steps", "2560", "--output", str(output)])
+    assert capsys.readouterr().out.count("mean over 2560 steps of training: on-policy 0.") == 2
+
+
 def test_missing_mujoco(monkeypatch):
     import gymnasium as gym
 
