@@ -4,9 +4,9 @@
 PROPS, and the sampling error of all data so far is measured: KL(p_hat || pi) of a softmax over four
 actions, or the likelihood that a fitted policy gains (agents.props.divergence.sampling_error).
 Decided beforehand: PROPS lowers the error on an environment if the 95 % bootstrap interval over
-seeds of the ratio of the mean errors lies below 0.8 at the end; published are ratios of 0.51 to 0.75
-for trained policies on MuJoCo. The softmax is as expected where the mean errors are within 30 % of
-those in tests/benchmarks/test_claim_runs.py.
+seeds of the ratio of the mean errors lies below 0.8 at the end; published are ratios of 0.51 to
+0.75 for trained policies on MuJoCo. The softmax is as expected where the mean errors are within
+30 % of those in tests/benchmarks/test_claim_runs.py.
 
 "lot_sizing" trains the arms of the suite props-claim that have two batches, with its settings, and
 measures the error of their data every tenth roll-out.
