@@ -119,6 +119,7 @@ TABLE = {
     "uam_fleet/tuned_linear": "baselines.uam_fleet.tuned_linear:tune",
     "uam_fleet/bid_price": "baselines.uam_fleet.bid_price:BidPrice",
     "uam_fleet/tuned_bid_price": "baselines.uam_fleet.tuned_linear:tune_prices",
+    "uam_fleet/weighted_bid_price": "baselines.uam_fleet.tuned_linear:weighted_prices",
     "uam_fleet/rolling_horizon": "baselines.uam_fleet.rolling_horizon:RollingHorizon",
     "uam_fleet/genetic": "baselines.uam_fleet.genetic:GeneticPolicy",
     "uam_fleet/genetic_hindsight": "baselines.uam_fleet.genetic:GeneticHindsight",

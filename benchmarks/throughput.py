@@ -43,6 +43,7 @@ _LOST_SALES: tuple[str, dict[str, Any]] = (
     "or_envs/SingleStoreLostSales-v0",
     {"instance": "poisson-L4-p9"},
 )
+_FLEET: tuple[str, dict[str, Any]] = ("or_envs/UAMFleet-v0", {"preset": "default"})
 _ONE_WAREHOUSE: tuple[str, dict[str, Any]] = ("or_envs/OneWarehouse-v0", {"instance": "n10"})
 
 
@@ -197,8 +198,7 @@ def simulated(env_id: str, env_kwargs: dict[str, Any], num: int, on_torch: bool)
         actions = torch.from_numpy(actions)
 
     def run() -> int:
-        or_envs.simulate(problem, actions, instance, exogenous)
-        return int(num * actions.shape[1])
+        return int(or_envs.simulate(problem, actions, instance, exogenous).num_steps.sum())
 
     return run
 
@@ -281,6 +281,10 @@ def cases() -> Iterator[tuple[str, str, Work]]:
         yield f"{title}, VectorEnv 256", "step", replayed(env_id, env_kwargs, 256, 200)
         yield f"{title}, VectorEnv 256", "draw + step", vector(env_id, env_kwargs, 256, True)
     yield "JobShop LA01 swap, 1,024 random episodes", "load", dispatched(_LA01, 1024)
+    yield "UAMFleet, gym.make", "draw + step", single(*_FLEET, True)
+    for num in (64, 256):
+        yield f"UAMFleet, VectorEnv {num}", "step", replayed(*_FLEET, num, 800)
+        yield f"UAMFleet, simulate {num} on numpy", "step", simulated(*_FLEET, num, False)
     for title, (env_id, env_kwargs), policy, num in (
         ("SingleStoreLostSales", _LOST_SALES, "MlpPolicy", 1024),
         ("OneWarehouse n10", _ONE_WAREHOUSE, "GNN", 128),

@@ -23,7 +23,11 @@ def group_advantages(returns: np.ndarray, size: int) -> np.ndarray:
 
 
 def generalised_advantages(
-    rewards: np.ndarray, values: np.ndarray, ended: np.ndarray, gamma: float, gae_lambda: float
+    rewards: np.ndarray,
+    values: np.ndarray,
+    ended: np.ndarray,
+    discount: np.ndarray | float,
+    gae_lambda: float,
 ) -> np.ndarray:
     """Generalised advantage estimates (arXiv 1506.02438, eq. 16), (T, B).
 
@@ -35,14 +39,18 @@ def generalised_advantages(
         Of the states before each step, and of the last ones, (T + 1, B).
     ended
         Whether the step was the last of its episode, bool (T, B).
-    gamma, gae_lambda
-        Discount factor and decay of the weights of later steps.
+    discount
+        Factor on what follows a step, one for all or (T, B).
+    gae_lambda
+        Decay of the weights of later steps.
     """
+    factors = np.broadcast_to(discount, rewards.shape)
     advantages = np.empty_like(rewards)
     following = np.zeros_like(rewards[0])
     for step in reversed(range(len(rewards))):
         going = ~ended[step]
-        surprise = rewards[step] + gamma * values[step + 1] * going - values[step]
-        following = surprise + gamma * gae_lambda * following * going
+        factor = factors[step] * going
+        surprise = rewards[step] + factor * values[step + 1] - values[step]
+        following = surprise + factor * gae_lambda * following
         advantages[step] = following
     return advantages

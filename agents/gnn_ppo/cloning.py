@@ -26,7 +26,7 @@ def clone_epoch(
     policy
         Descends with its own optimiser.
     decisions
-        What to imitate.
+        What to imitate, with targets.
     batch_size
         Decisions of a minibatch.
     learning_rate
@@ -38,6 +38,7 @@ def clone_epoch(
     """
     policy.set_training_mode(True)
     update_learning_rate(policy.optimizer, learning_rate)
+    assert decisions.targets is not None
     order = rng.permutation(decisions.num)
     total = 0.0
     for start in range(0, len(order), batch_size):
@@ -53,9 +54,9 @@ def clone_epoch(
             for name, value in decisions.seen.items()
         }
         allowed = torch.from_numpy(decisions.allowed[rows]).to(policy.device)
-        actions = torch.from_numpy(decisions.actions[rows]).to(policy.device)
+        targets = torch.from_numpy(decisions.targets[rows]).to(policy.device)
         log_probs, _ = policy.evaluate(seen, allowed)
-        loss = -log_probs.gather(1, actions[:, None]).sum() / num
+        loss = -(targets * log_probs).sum() / num
         policy.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         add_gradients(policy.parameters())

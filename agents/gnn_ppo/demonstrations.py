@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from agents.gnn_ppo.episodes import Decisions, merge, play
+from or_envs.core.actions import ActionChecker
 from or_envs.core.arrays import Arrays
 from or_envs.core.problem import AnyProblem
 from or_envs.core.random import generators
@@ -27,11 +28,17 @@ class Demonstrations:
         Their luck; ``None`` if the problem is deterministic, or if nothing happens.
     actions
         What was played, integers (M, T); -1 after the end of an episode.
+    preferences
+        Log-odds of the actions that should have been played, (M, T, A); those of actions that are
+        not allowed mean nothing. ``None``: what was played is what to imitate. Episodes that stray
+        from what their demonstrator prefers show the way back, and log-odds tell near ties from
+        clear cases, where actions alone do neither.
     """
 
     instance: Arrays
     exogenous: Arrays | None
     actions: np.ndarray
+    preferences: np.ndarray | None = None
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write an npz file that holds arrays only."""
@@ -42,6 +49,8 @@ class Demonstrations:
             if data is not None
             for name in data.names()
         }
+        if self.preferences is not None:
+            arrays["preferences"] = self.preferences.astype(np.float16)
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with open(path, "wb") as file:
             np.savez_compressed(file, actions=self.actions.astype(np.int16), **arrays)
@@ -72,6 +81,7 @@ class Demonstrations:
         with_luck = any(name.startswith("exogenous.") for name in arrays)
         names = {
             "actions",
+            *(["preferences"] if "preferences" in arrays else []),
             *wanted["instance"],
             *(wanted.get("exogenous", []) if with_luck else []),
         }
@@ -90,12 +100,19 @@ class Demonstrations:
                         f"labels: {path}: {part}.{name} has shape {array.shape}, but this"
                         f" environment has {shape}; labels must come from one with the same sizes"
                     )
+        preferences = arrays.get("preferences")
+        shape = (*arrays["actions"].shape, ActionChecker(problem).sizes.sum())
+        if preferences is not None and preferences.shape != shape:
+            raise ValueError(
+                f"labels: {path}: preferences has shape {preferences.shape}, expected {shape}"
+            )
         parts = {
             part: type(data)(**{n: arrays[f"{part}.{n}"] for n in data.names()})
             for part, data in kinds.items()
             if data is not None and (part == "instance" or with_luck)
         }
-        return cls(parts["instance"], parts.get("exogenous"), arrays["actions"].astype(np.int64))
+        actions = arrays["actions"].astype(np.int64)
+        return cls(parts["instance"], parts.get("exogenous"), actions, preferences)
 
     def replay(self, problem: AnyProblem) -> Decisions:
         """Play the episodes again and return every decision between at least two actions.
@@ -126,7 +143,21 @@ class Demonstrations:
             exogenous = _nothing(problem, self.instance)
         record: list[Decisions] = []
         play(decide, problem, self.instance, exogenous, record=record)
-        return merge(record)
+        return merge(
+            [
+                dataclasses.replace(part, targets=self._targets(part, step))
+                for step, part in enumerate(record)
+            ]
+        )
+
+    def _targets(self, part: Decisions, step: int) -> np.ndarray:
+        """Probabilities (N, A) of what to imitate in the decisions of a step."""
+        if self.preferences is None:
+            return np.eye(part.allowed.shape[1], dtype=np.float32)[part.actions]
+        odds = self.preferences[part.rows, step].astype(np.float32)
+        odds = np.where(part.allowed, odds, -np.inf)
+        weights = np.exp(odds - odds.max(axis=1, keepdims=True, initial=-1e4))
+        return weights / weights.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
 
 
 def _nothing(problem: AnyProblem, instance: Any) -> Any:

@@ -21,10 +21,13 @@ class Encoded:
         Of the entities that actions choose, in the order of the actions, (B, n, F).
     context
         Of everything together, (B, C).
+    scores
+        Of a simple rule, which the policy's own scores are added to, (B, n); ``None`` without one.
     """
 
     candidates: torch.Tensor
     context: torch.Tensor
+    scores: torch.Tensor | None = None
 
 
 class Encoder(nn.Module):

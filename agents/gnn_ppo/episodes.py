@@ -34,6 +34,8 @@ class Decisions:
         Of the actions when they were taken, (N,).
     rows
         Episode that each belongs to, (N,).
+    targets
+        Probabilities of actions to imitate, (N, A); ``None`` where nothing is imitated.
     """
 
     seen: dict[str, np.ndarray]
@@ -41,6 +43,7 @@ class Decisions:
     actions: np.ndarray
     log_probs: np.ndarray
     rows: np.ndarray
+    targets: np.ndarray | None = None
 
     @property
     def num(self) -> int:
@@ -55,6 +58,7 @@ class Decisions:
             self.actions[index],
             self.log_probs[index],
             self.rows[index],
+            None if self.targets is None else self.targets[index],
         )
 
 
@@ -168,10 +172,12 @@ def _rows(data: Any, rows: np.ndarray) -> Any:
 def merge(parts: list[Decisions]) -> Decisions:
     """All decisions of a record, step by step."""
     names = parts[0].seen.keys()
+    targets = [part.targets for part in parts if part.targets is not None]
     return Decisions(
         {name: np.concatenate([part.seen[name] for part in parts]) for name in names},
         np.concatenate([part.allowed for part in parts]),
         np.concatenate([part.actions for part in parts]),
         np.concatenate([part.log_probs for part in parts]),
         np.concatenate([part.rows for part in parts]),
+        np.concatenate(targets) if targets else None,
     )

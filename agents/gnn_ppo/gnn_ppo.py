@@ -25,8 +25,8 @@ from agents.gnn_ppo.cloning import clone_epoch
 from agents.gnn_ppo.demonstrations import Demonstrations
 from agents.gnn_ppo.episodes import Decisions, follow, merge, play
 from agents.gnn_ppo.masking import choose, entropy
-from agents.gnn_ppo.policy import GNNPolicy, JobGraphPolicy, JobTokenPolicy
-from agents.gnn_ppo.units import unit_of
+from agents.gnn_ppo.policy import FleetGraphPolicy, GNNPolicy, JobGraphPolicy, JobTokenPolicy
+from agents.gnn_ppo.units import clock_of, unit_of
 from or_envs.core.problem import AnyProblem
 from or_envs.core.sb3 import SB3VecEnv
 from or_envs.core.simulation import sample
@@ -59,8 +59,9 @@ class GNNPPO(SafeFiles, OnPolicyAlgorithm):
     Parameters
     ----------
     policy
-        "JobTokens" or "JobGraph", by the form of the observations; see
-        :mod:`agents.gnn_ppo.job_tokens` and :mod:`agents.gnn_ppo.job_graph` for ``policy_kwargs``.
+        "JobTokens", "JobGraph" or "FleetGraph", by the form of the observations; see
+        :mod:`agents.gnn_ppo.job_tokens`, :mod:`agents.gnn_ppo.job_graph` and
+        :mod:`agents.gnn_ppo.fleet_graph` for ``policy_kwargs``.
     env
         An :class:`or_envs.core.sb3.SB3VecEnv`. Baseline "group" uses its problem only.
     learning_rate
@@ -71,8 +72,14 @@ class GNNPPO(SafeFiles, OnPolicyAlgorithm):
         Baseline "group": instances of a roll-out, and episodes of each.
     n_steps, gae_lambda, vf_coef
         Baseline "critic": as in SB3's PPO.
+    critic_learning_rate
+        Baseline "critic": of the network for values; ``None``: ``learning_rate``.
+    critic_warm_up
+        Baseline "critic": first roll-outs from which only the values learn. A policy that was
+        imitated is better than what it would learn from values that know nothing.
     gamma
-        Discount factor of a step; baseline "group" needs 1.
+        Discount factor of a step, or of a minute where decisions are any time apart
+        (:func:`agents.gnn_ppo.units.clock_of`); baseline "group" needs 1.
     batch_size, n_epochs, clip_range, max_grad_norm
         As in SB3's PPO; a minibatch is ``batch_size`` decisions.
     ent_coef
@@ -98,6 +105,7 @@ class GNNPPO(SafeFiles, OnPolicyAlgorithm):
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
         "JobTokens": JobTokenPolicy,
         "JobGraph": JobGraphPolicy,
+        "FleetGraph": FleetGraphPolicy,
     }
     policy: GNNPolicy  # type: ignore[assignment]
 
@@ -112,6 +120,8 @@ class GNNPPO(SafeFiles, OnPolicyAlgorithm):
         n_steps: int = 128,
         gae_lambda: float = 0.98,
         vf_coef: float = 0.5,
+        critic_learning_rate: float | None = None,
+        critic_warm_up: int = 0,
         gamma: float = 1.0,
         batch_size: int = 2048,
         n_epochs: int = 2,
@@ -139,6 +149,7 @@ class GNNPPO(SafeFiles, OnPolicyAlgorithm):
             ("groups", groups, 1),
             ("group_size", group_size, 2),
             ("n_steps", n_steps, 1),
+            ("critic_warm_up", critic_warm_up, 0),
             ("batch_size", batch_size, 1),
             ("n_epochs", n_epochs, 1),
             ("clone_epochs", clone_epochs, 1),
@@ -156,6 +167,7 @@ class GNNPPO(SafeFiles, OnPolicyAlgorithm):
             ("clip_range", clip_range),
             ("max_grad_norm", max_grad_norm),
             ("clone_learning_rate", clone_learning_rate),
+            ("critic_learning_rate", 1.0 if critic_learning_rate is None else critic_learning_rate),
         ):
             if not number > 0:
                 raise ValueError(f"{name}: expected a number > 0, got {number}")
@@ -168,6 +180,8 @@ class GNNPPO(SafeFiles, OnPolicyAlgorithm):
         self.batch_size = batch_size
         self.n_epochs = n_epochs
         self.clip_range = clip_range
+        self.critic_learning_rate = critic_learning_rate
+        self.critic_warm_up = critic_warm_up
         self.labels = tuple(labels)
         self.clone_epochs = clone_epochs
         self.clone_learning_rate = clone_learning_rate
@@ -369,6 +383,8 @@ class GNNPPO(SafeFiles, OnPolicyAlgorithm):
         env, problem = self._native(), self._problem()
         num = env.num_envs
         rewards, values = np.zeros((n_steps, num)), np.zeros((n_steps + 1, num))
+        discount = np.full((n_steps, num), self.gamma)
+        instance, unit = None, np.ones(num)
         ended = np.zeros((n_steps, num), dtype=np.bool_)
         record: list[Decisions] = []
         for step in range(n_steps):
@@ -379,8 +395,15 @@ class GNNPPO(SafeFiles, OnPolicyAlgorithm):
             actions = chosen.cpu().numpy()
             chances = log_probs.gather(1, chosen[:, None])[:, 0].cpu().numpy()
             record.append(Decisions(seen, allowed, actions, chances, np.arange(num) + num * step))
-            unit = unit_of(problem, env.vector_env.instance) * env.reward_scale
+            if env.vector_env.instance is not instance:
+                instance = env.vector_env.instance
+                unit = unit_of(problem, instance) * env.reward_scale
+            before = clock_of(problem, env.vector_env.state)
             new_obs, reward, dones, infos = env.step(actions)
+            if before is not None:
+                # Episodes that ended start anew; what follows them counts for nothing.
+                passed = clock_of(problem, env.vector_env.state) - before
+                discount[step] = self.gamma ** np.maximum(passed, 0.0)
             rewards[step], ended[step] = reward / unit, dones
             self._last_obs = new_obs  # type: ignore[assignment]
             self._last_episode_starts = dones
@@ -390,7 +413,7 @@ class GNNPPO(SafeFiles, OnPolicyAlgorithm):
             if not callback.on_step():
                 return False
         _, values[n_steps] = self._evaluate(self._last_obs, env.vector_env.action_masks())  # type: ignore[arg-type]
-        advantages = generalised_advantages(rewards, values, ended, self.gamma, self.gae_lambda)
+        advantages = generalised_advantages(rewards, values, ended, discount, self.gae_lambda)
         returns = advantages + values[:-1]
         everything = merge(record)
         self._decisions = everything.pick(everything.allowed.sum(axis=1) > 1)
@@ -418,6 +441,8 @@ class GNNPPO(SafeFiles, OnPolicyAlgorithm):
         """Ascend the clipped objective (arXiv 1707.06347, eq. 7 and 9)."""
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
+        if self.critic_learning_rate is not None and self.baseline == "critic":
+            self.policy.optimizer.param_groups[-1]["lr"] = self.critic_learning_rate
         decisions = self._decisions
         seen = {name: self._tensor(value) for name, value in decisions.seen.items()}
         allowed, actions = self._tensor(decisions.allowed), self._tensor(decisions.actions)
@@ -456,6 +481,8 @@ class GNNPPO(SafeFiles, OnPolicyAlgorithm):
                     _add(sums, "value_loss", error.item() * num)
                 self.policy.optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
+                if self._n_updates < self.critic_warm_up * self.n_epochs:
+                    self.policy.keep_value_gradients()
                 add_gradients(self.policy.parameters())
                 torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
                 self.policy.optimizer.step()

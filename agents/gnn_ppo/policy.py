@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from agents.gnn_ppo.encoder import Encoded, Encoder, Seen
+from agents.gnn_ppo.fleet_graph import FleetGraph, Pointer
 from agents.gnn_ppo.job_graph import JobGraph
 from agents.gnn_ppo.job_tokens import JobTokens
 from agents.gnn_ppo.masking import choose, log_probabilities
@@ -81,14 +82,16 @@ class GNNPolicy(BasePolicy):
         self.precision = precision
         self.encoder = self.make_encoder(**architecture)
         width, context = self.encoder.width, self.encoder.context_width
-        self.from_candidate = nn.Linear(width, width)
-        self.from_context = nn.Linear(context, width, bias=False)
-        self.score = nn.Linear(width, 1)
-        self.others = _mlp(context, width, self.num_others) if self.num_others else None
+        self.make_scorer(width, context)
         self.value = _mlp(context, width, 1) if critic else None
         self.start()
+        values = [] if self.value is None else list(self.value.parameters())
         self.optimizer = self.optimizer_class(
-            self.parameters(),
+            # Values come last, as a group that may have a learning rate of its own.
+            [
+                {"params": [p for p in self.parameters() if all(p is not q for q in values)]},
+                *([{"params": values}] if values else []),
+            ],
             lr=lr_schedule(1),  # type: ignore[call-arg]
             **self.optimizer_kwargs,
         )
@@ -96,6 +99,13 @@ class GNNPolicy(BasePolicy):
     def make_encoder(self, **architecture: Any) -> Encoder:
         """Build the encoder."""
         raise NotImplementedError
+
+    def make_scorer(self, width: int, context: int) -> None:
+        """Build what scores actions, for embeddings and contexts of these widths."""
+        self.from_candidate = nn.Linear(width, width)
+        self.from_context = nn.Linear(context, width, bias=False)
+        self.score = nn.Linear(width, 1)
+        self.others = _mlp(context, width, self.num_others) if self.num_others else None
 
     def start(self) -> None:
         """Set what weights start with, where that is not torch's default."""
@@ -123,6 +133,12 @@ class GNNPolicy(BasePolicy):
         if self.others is not None:
             scores = torch.cat([scores, self.others(encoded.context)], dim=1)
         return scores
+
+    def keep_value_gradients(self) -> None:
+        """Drop all gradients but those of the network for values."""
+        for name, parameter in self.named_parameters():
+            if not name.startswith("value."):
+                parameter.grad = None
 
     # ---- deciding ---------------------------------------------------------------------------
 
@@ -230,6 +246,25 @@ class JobGraphPolicy(GNNPolicy):
     def start(self) -> None:
         """Seldom wait at first."""
         _seldom(self.others)
+
+
+class FleetGraphPolicy(GNNPolicy):
+    """Fleet, observation "relational": see :class:`agents.gnn_ppo.fleet_graph.FleetGraph`."""
+
+    keys = ("vertiports", "aircraft", "series", "context")
+
+    def make_encoder(self, **architecture: Any) -> Encoder:
+        """Build the encoder."""
+        return FleetGraph(**architecture)
+
+    def make_scorer(self, width: int, context: int) -> None:
+        """Build the pointer."""
+        self.pointer = Pointer(width, context)
+
+    def _scores(self, encoded: Encoded, allowed: torch.Tensor) -> torch.Tensor:
+        """Scores (B, N) of destinations."""
+        assert encoded.scores is not None
+        return encoded.scores + self.pointer(encoded.candidates, encoded.context)  # type: ignore[no-any-return]
 
 
 def allowed_actions(

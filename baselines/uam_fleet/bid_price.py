@@ -97,7 +97,7 @@ class BidPrice:
     ----------
     problem
         A fleet.
-    seed, num_tapes, reserve
+    seed, num_tapes, reserve, step
         As for :class:`BidPrices`. ``reserve`` pays where chargers are the bottleneck (preset
         "paper2024"), and costs much elsewhere.
 
@@ -108,10 +108,15 @@ class BidPrice:
     """
 
     def __init__(
-        self, problem: UAMFleet, seed: int = 0, num_tapes: int = 3, reserve: bool = False
+        self,
+        problem: UAMFleet,
+        seed: int = 0,
+        num_tapes: int = 3,
+        reserve: bool = False,
+        step: float = 5.0,
     ) -> None:
         self.problem = problem.compiled()
-        self.prices = BidPrices(problem, seed, num_tapes, reserve=reserve)
+        self.prices = BidPrices(problem, seed, num_tapes, step, reserve=reserve)
         self._day: UAMInstance | None = None
         self._table: np.ndarray = np.zeros((0, 0, 0))
 

@@ -12,7 +12,7 @@ from baselines.uam_fleet.bid_price import BidPrice
 from baselines.uam_fleet.forecast import Forecast, leg_costs
 from baselines.uam_fleet.rules import best_leg
 from or_envs.uam_fleet.instances import UAMInstance
-from or_envs.uam_fleet.problem import UAMFleet, UAMState
+from or_envs.uam_fleet.problem import Legs, UAMFleet, UAMState
 
 #: Value (B, N) of an aircraft at every vertiport after so many minutes (B, N).
 Value = Callable[[UAMInstance, UAMState, np.ndarray], np.ndarray]
@@ -53,13 +53,21 @@ class LinearScore:
     def __call__(self, instance: UAMInstance, state: UAMState) -> np.ndarray:
         """Return the destinations, (B,)."""
         legs = self.problem.legs(instance, state)
+        score = self._score(instance, state, legs)
         rows = np.arange(state.num)
+        here = state.location[rows, state.ready.argmin(axis=1)]
+        return best_leg(legs, state, score, stay=score[rows, here])
+
+    def scores(self, instance: UAMInstance, state: UAMState) -> np.ndarray:
+        """Return the scores of all destinations in money, (B, N)."""
+        return self._score(instance, state, self.problem.legs(instance, state))
+
+    def _score(self, instance: UAMInstance, state: UAMState, legs: Legs) -> np.ndarray:
         value = self.value(instance, state, legs.minutes)
         at = state.location[:, :, None] == np.arange(legs.allowed.shape[1])
         a, b, c = (self.weights[:, i : i + 1] for i in range(3))
-        score = legs.profit - a * legs.minutes + b * value - c * at.sum(axis=1)
-        here = state.location[rows, state.ready.argmin(axis=1)]
-        return best_leg(legs, state, score, stay=score[rows, here])
+        score: np.ndarray = legs.profit - a * legs.minutes + b * value - c * at.sum(axis=1)
+        return score
 
 
 class NextLeg:
@@ -148,3 +156,25 @@ def tune(
 def tune_prices(problem: UAMFleet, seed: int = 0, num_episodes: int = 16) -> LinearScore:
     """Return the tuned rule whose values are bid prices."""
     return tune(problem, seed, num_episodes, population=30, generations=8, prices=True)
+
+
+def weighted_prices(
+    problem: UAMFleet,
+    seed: int = 0,
+    minutes: float = 0.3,
+    value: float = 0.8,
+    inbound: float = 3.0,
+    num_tapes: int = 3,
+    step: float = 5.0,
+) -> LinearScore:
+    """Return the rule with bid prices as values and given weights.
+
+    Parameters
+    ----------
+    problem, seed, num_tapes, step
+        As for :class:`baselines.uam_fleet.bid_price.BidPrice`.
+    minutes, value, inbound
+        The weights; by default good ones for preset "default".
+    """
+    prices = BidPrice(problem, seed, num_tapes, step=step)
+    return LinearScore(problem, np.array([minutes, value, inbound]), prices.worth)

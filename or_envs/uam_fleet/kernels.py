@@ -26,6 +26,7 @@ from or_envs.uam_fleet.observations import (
     GROUND,
     LIMIT,
     MILES,
+    POTENTIAL,
     PROFIT,
     QUEUE,
 )
@@ -177,7 +178,7 @@ class CompiledUAMFleet(UAMFleet):
             instance.closure,
             instance.failure,
             state.landed,
-            (s.side, s.opening, float(s.day)),
+            (s.side, s.opening, float(s.day), s.demand == "pool"),
             seen["vertiports"],
             seen["aircraft"],
             seen["series"],
@@ -507,7 +508,9 @@ def _relational(
 ):
     seats, bin_minutes, bins, hours, _, _ = whole
     battery, consumption, flight_energy = energy[0], energy[1], energy[2]
-    side, opening, day = frame
+    side, opening, day, pool = frame
+    mile_cost, passenger_mile_cost, electricity_price = money
+    forever, ages = whole[5], queue.shape[1]
     n, fleet = allowed.shape[1], ready.shape[1]
     taken = np.empty(n, np.int64)
     parked = np.empty(n, np.int64)
@@ -517,6 +520,8 @@ def _relational(
     outgoing = np.empty(n)
     incoming = np.empty(n)
     fares = np.empty(n)
+    potential = np.empty(n)
+    cost = np.empty((n, n))
     for b in range(ready.shape[0]):
         k = _first(ready, b)
         now = ready[b, k]
@@ -536,6 +541,10 @@ def _relational(
                     from_here[i] += queue[b, age, i, j]
                     to_here[j] += queue[b, age, i, j]
         hour = min(bin[b] * bin_minutes // 60, hours - 1)
+        for i in range(n):
+            for j in range(n):
+                used = flight_energy + consumption * distance[at, i, j]
+                cost[i, j] = mile_cost * distance[at, i, j] + electricity_price * used
         for j in range(n):
             stands = chargers[_row(chargers, b), j]
             miles = distance[at, here, j]
@@ -560,6 +569,24 @@ def _relational(
             row[17] = profit[b, j] / minutes[b, j]
             row[18] = closure[_row(closure, b), hour, here, j] * CLOSURE
             row[19] = miles / MILES
+            then = now + minutes[b, j]
+            best = 0.0
+            if then < day:
+                h = math.floor(min(then / bin_minutes, bins - 1))
+                first = 0 if forever else h - ages + 1
+                for i in range(n):
+                    people = 0.0
+                    for age in range(ages):
+                        if forever or bin[b] - (ages - 1 - age) >= first:
+                            people += queue[b, age, j, i]
+                    for g in range(h, max(first - 1, bin[b]), -1):
+                        if pool or people >= seats:
+                            break
+                        people += demand[_row(demand, b), g, j, i]
+                    price = fare[_row(fare, b), h, j, i]
+                    margin = price - passenger_mile_cost * distance[at, j, i]
+                    best = max(best, min(people, seats) * margin - cost[j, i])
+            row[20] = min(best / PROFIT, LIMIT)
         for other in range(fleet):
             where = location[b, other]
             craft = aircraft[b, other]
@@ -580,18 +607,23 @@ def _relational(
             outgoing[:] = 0.0
             incoming[:] = 0.0
             fares[:] = 0.0
+            potential[:] = 0.0
             for i in range(n):
                 for j in range(n):
                     expected = demand[_row(demand, b), h, i, j]
+                    price = fare[_row(fare, b), h, i, j]
                     outgoing[i] += expected
                     incoming[j] += expected
-                    fares[i] += fare[_row(fare, b), h, i, j]
+                    fares[i] += price
+                    margin = price - passenger_mile_cost * distance[at, i, j]
+                    potential[i] += expected * max(margin - cost[i, j] / seats, 0.0)
             later = min(h * bin_minutes // 60, hours - 1)
             for j in range(n):
                 series[b, step, j, 0] = min(outgoing[j] / QUEUE, LIMIT)
                 series[b, step, j, 1] = min(incoming[j] / QUEUE, LIMIT)
                 series[b, step, j, 2] = fares[j] / ((n - 1) * FARE)
                 series[b, step, j, 3] = expected_delay[_row(expected_delay, b), later, j] / DELAY
+                series[b, step, j, 4] = min(potential[j] / POTENTIAL, LIMIT)
         clock = (opening + now / 60) * (2 * math.pi / 24)
         context[b, 0] = now / day
         context[b, 1] = math.sin(clock)

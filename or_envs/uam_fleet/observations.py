@@ -6,17 +6,19 @@ scaled to about [-2, 2] and cut at 5.
 
 "relational" (ours): the width per vertiport and aircraft depends on neither N nor K.
 
-- "vertiports" (N, 20): x, y (share of the side); whether business district; whether it has
+- "vertiports" (N, 21): x, y (share of the side); whether business district; whether it has
   chargers; share of free stands without charger, with charger; aircraft on the ground / 8, under
   way to it / 8; announced delay / 6; waiting passengers from here / 10, to here / 10. Of the leg
   that the decider can fly to it: whether it is where the decider is; whether allowed; passengers
   who would board / seats; fare / 50; profit / 100; expected minutes / 60; profit per minute;
-  probability of closure * 20; miles / 50.
+  probability of closure * 20; miles / 50; expected profit of the best leg after it / 100, if
+  nobody else flies that.
 - "aircraft" (K, 9): x, y of its vertiport; minutes until it decides / 60; charge (share of the
   battery); whether on a charger; probability of failure * 200; whether the decider; whether at the
   decider's vertiport; energy from the decider's vertiport to its own (share of the battery).
-- "series" (12, N, 4), the next 12 bins, 0 after closing: expected passengers from here / 10, to
-  here / 10, mean fare from here / 50, announced delay / 6.
+- "series" (12, N, 5), the next 12 bins, 0 after closing: expected passengers from here / 10, to
+  here / 10, mean fare from here / 50, announced delay / 6, profit of full flights with all expected
+  passengers from here / 500.
 - "context" (4,): share of the day that is over, sine and cosine of the hour, hours left / 12.
 - "decider" (1,): its number.
 
@@ -58,9 +60,23 @@ if TYPE_CHECKING:
 AHEAD = 12
 #: Units of the features.
 DELAY, FARE, PROFIT, QUEUE, GROUND, MILES = 6.0, 50.0, 100.0, 10.0, 8.0, 50.0
-CLOSURE, FAILURE = 20.0, 200.0
+CLOSURE, FAILURE, POTENTIAL = 20.0, 200.0, 500.0
 #: Where features that may grow are cut.
 LIMIT = 5.0
+
+#: Names of the relational features, in their order.
+VERTIPORT_FEATURES = (
+    *("x", "y", "business", "has chargers", "free stands", "free chargers"),
+    *("aircraft on the ground", "aircraft under way", "delay", "waiting from", "waiting to"),
+    *("here", "allowed", "boarding", "fare", "profit", "minutes", "profit per minute"),
+    *("closure", "miles", "next profit"),
+)
+AIRCRAFT_FEATURES = (
+    *("x", "y", "minutes", "charge", "charging", "failure", "decider", "with the decider"),
+    "energy",
+)
+SERIES_FEATURES = ("demand from", "demand to", "fare", "delay", "potential")
+CONTEXT_FEATURES = ("time", "sine", "cosine", "left")
 
 
 def shapes(setting: Setting, features: Features) -> dict[str, tuple[int, ...]]:
@@ -68,10 +84,10 @@ def shapes(setting: Setting, features: Features) -> dict[str, tuple[int, ...]]:
     n, k = setting.num_vertiports, setting.num_aircraft
     nodes: dict[Features, dict[str, tuple[int, ...]]] = {
         "relational": {
-            "vertiports": (n, 20),
-            "aircraft": (k, 9),
-            "series": (AHEAD, n, 4),
-            "context": (4,),
+            "vertiports": (n, len(VERTIPORT_FEATURES)),
+            "aircraft": (k, len(AIRCRAFT_FEATURES)),
+            "series": (AHEAD, n, len(SERIES_FEATURES)),
+            "context": (len(CONTEXT_FEATURES),),
         },
         "paper": {
             "vertiports": (n, 6),
@@ -148,6 +164,7 @@ def _relational(
         legs.profit / legs.minutes,
         gather(xp, closures, hour * n + here) * CLOSURE,
         miles / MILES,
+        _cut(xp, _next_profit(xp, problem, instance, state, now + legs.minutes) / PROFIT),
     )
     energy = setting.flight_energy + setting.consumption * miles
     aircraft = xp.arange(state.ready.shape[1], dtype=k.dtype, device=k.device)
@@ -277,17 +294,61 @@ def _later(xp: Any, setting: Setting, state: UAMState) -> tuple[Array, Array]:
     return xp.minimum(later, last), later <= last
 
 
+def _next_profit(
+    xp: Any, problem: UAMFleet, instance: UAMInstance, state: UAMState, then: Array
+) -> Array:
+    """Expected profit (B, N) of the best leg from every vertiport at the times ``then`` (B, N).
+
+    Who waits now and will still do so, and who is expected until then, is there for this leg alone.
+    """
+    setting, n = problem.setting, problem.setting.num_vertiports
+    whole, number, ages = state.bin.dtype, state.ready.dtype, state.queue.shape[1]
+    last = xp.full_like(then, setting.num_bins - 1)
+    bins = xp.astype(xp.floor(xp.minimum(then / setting.bin, last)), whole)
+    now = state.bin[:, None]
+    own = xp.arange(n, dtype=whole, device=bins.device)
+    people = xp.zeros((state.num, n, n), dtype=number, device=bins.device)
+    for age in range(ages):
+        waits = xp.astype(state.queue[:, age, ...], number)
+        if setting.patience is not None:
+            stays = now - (ages - 1 - age) > bins - ages
+            waits = waits * xp.astype(stays, number)[:, :, None]
+        people = people + waits
+    if setting.demand != "pool":
+        demand = xp.reshape(instance.demand, (instance.demand.shape[0], -1, n))
+        for age in range(setting.num_bins if setting.patience is None else ages):
+            came = bins - age
+            expected = gather(xp, demand, xp.maximum(came, xp.zeros_like(came)) * n + own)
+            people = people + expected * xp.astype(came > now, number)[:, :, None]
+    people = xp.minimum(people, xp.full_like(people, setting.seats))
+    fares = xp.reshape(instance.fare, (instance.fare.shape[0], -1, n))
+    cost, margin = _leg_money(setting, instance.distance, gather(xp, fares, bins * n + own))
+    best = xp.max(people * margin - cost, axis=2)
+    return xp.where(then < setting.day, xp.maximum(best, xp.zeros_like(best)), xp.zeros_like(best))
+
+
+def _leg_money(setting: Setting, miles: Array, fare: Array) -> tuple[Array, Array]:
+    """Cost of a leg with the energy that it uses, and margin per passenger."""
+    energy = setting.flight_energy + setting.consumption * miles
+    cost = setting.mile_cost * miles + setting.electricity_price * energy
+    return cost, fare - setting.passenger_mile_cost * miles
+
+
 def _vertiport_series(xp: Any, problem: UAMFleet, instance: UAMInstance, state: UAMState) -> Array:
     setting = problem.setting
     later, inside = _later(xp, setting, state)
     demand = gather(xp, instance.demand, later)
     fare = gather(xp, instance.fare, later)
     delay = gather(xp, instance.expected_delay, problem.hour(xp, later))
+    cost, margin = _leg_money(setting, instance.distance[:, None, ...], fare)
+    profit = margin - cost / setting.seats
+    profit = demand * xp.maximum(profit, xp.zeros_like(profit))
     columns = (
         _cut(xp, xp.sum(demand, axis=3) / QUEUE),
         _cut(xp, xp.sum(demand, axis=2) / QUEUE),
         xp.sum(fare, axis=3) / ((setting.num_vertiports - 1) * FARE),
         delay / DELAY,
+        _cut(xp, xp.sum(profit, axis=3) / POTENTIAL),
     )
     return xp.stack(columns, axis=3) * xp.astype(inside, demand.dtype)[:, :, None, None]
 

@@ -1,6 +1,7 @@
 import pytest
 
-from benchmarks.throughput import measure, simulated, single, vector
+import or_envs
+from benchmarks.throughput import measure, replayed, simulated, single, vector
 
 CASES = [
     ("or_envs/LotSizing-v0", {"instance": "VI-A"}, 100),
@@ -30,3 +31,11 @@ def test_measure_divides_steps_by_time():
     assert 300 < found.steps_per_second <= 1000
     # Sleeping takes no processor time: the same figures as on a busy machine.
     assert found.busy
+
+
+def test_days_of_different_lengths_are_counted():
+    env_id, env_kwargs = "or_envs/UAMFleet-v0", {"preset": "tiny"}
+    problem = or_envs.make_problem(env_id, **env_kwargs)
+    work = simulated(env_id, env_kwargs, 3, False)
+    assert 3 < work() == work() < 3 * problem.max_steps
+    assert replayed(env_id, env_kwargs, 3, 50)() == 150

@@ -1,0 +1,164 @@
+"""Daily profits of an agent and of rules on common days: ``python -m benchmarks.uam_fleet_table``.
+
+All contestants of a setting meet the same days, those with seeds ``--seed``, ...; slow ones play
+the first few. The profit of every day of a rule goes to the file ``--days``, and what is there
+already is not played again. "more" is the mean of the paired differences to bid prices on the days
+that both played, with a 95 % bootstrap interval over days. Times are wall-clock times of the
+machine that played, all days side by side, those of preparation (linear programs, tuning) included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import or_envs
+from baselines.registration import make
+from benchmarks.files import write_atomically
+from benchmarks.statistics import stratified_bootstrap
+from benchmarks.training import MODEL
+from or_envs.core.simulation import Rule
+
+ENV = "or_envs/UAMFleet-v0"
+COLUMNS = (
+    *("setting", "contestant", "days", "profit", "sd", "percentile_5"),
+    *("more_than_bid_price", "low", "high", "seconds_a_day", "ms_a_decision"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Days:
+    """What a contestant earned on the days with seeds ``seed``, ...
+
+    Attributes
+    ----------
+    profit
+        (D,).
+    seconds, decisions
+        Of all days together.
+    """
+
+    profit: np.ndarray
+    seconds: float
+    decisions: int
+
+
+#: What differs from the preset "default".
+SETTINGS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "K = 20": {"num_aircraft": 20},
+    "K = 60": {"num_aircraft": 60},
+    "N = 5": {"num_vertiports": 5},
+    "N = 12": {"num_vertiports": 12},
+    "load 0.5": {"load": 0.5},
+    "load 3": {"load": 3.0},
+    "closures x 3": {"max_closure": 0.15},
+}
+REFERENCE = "uam_fleet/bid_price"
+#: Rules of every setting, and one that is tuned, for the first setting only.
+RULES = (REFERENCE, "uam_fleet/random", "uam_fleet/greedy_rate")
+TUNED = "uam_fleet/tuned_linear"
+AGENT = "gnn_ppo"
+
+
+def play(problem: Any, rule: Rule, seed: int, num: int, preparation: float = 0.0) -> Days:
+    """Play days with a rule that took so many seconds to make."""
+    instance, tape = or_envs.sample(problem, seed, num)
+    start = time.perf_counter()
+    played = or_envs.simulate(problem, rule, instance, tape)
+    seconds = preparation + time.perf_counter() - start
+    return Days(np.asarray(played.total_reward), seconds, int(played.num_steps.sum()))
+
+
+def play_rule(setting: str, name: str, seed: int, num: int) -> Days:
+    """Make a rule for a setting, and play days with it."""
+    problem = or_envs.make_problem(ENV, **SETTINGS[setting])
+    start = time.perf_counter()
+    rule = make(name, problem, 0)
+    return play(problem, rule, seed, num, time.perf_counter() - start)
+
+
+def line(setting: str, name: str, days: Days, reference: Days) -> list[Any]:
+    """Line of the table."""
+    profit, num = days.profit, len(days.profit)
+    ends = ["", "", ""]
+    if name != REFERENCE:
+        common = min(num, len(reference.profit))
+        difference = profit[:common] - reference.profit[:common]
+        more = stratified_bootstrap(lambda arm: arm[0].mean(axis=-1), [difference])
+        ends = [f"{x:.0f}" for x in (more.value, more.low, more.high) if x is not None]
+    return [
+        *(setting, name, num),
+        *(f"{x:.0f}" for x in (profit.mean(), profit.std(ddof=1), np.quantile(profit, 0.05))),
+        *ends,
+        f"{days.seconds / num:.3g}",
+        f"{1000 * days.seconds / days.decisions:.3g}",
+    ]
+
+
+def read(path: Path) -> dict[tuple[str, str], Days]:
+    """Days that are known, by setting and contestant."""
+    if not path.is_file():
+        return {}
+    entries: dict[str, Any] = json.loads(path.read_text())
+    return {
+        (setting, name): Days(np.array(days["profit"]), days["seconds"], days["decisions"])
+        for setting, rows in entries.items()
+        for name, days in rows.items()
+    }
+
+
+def write(path: Path, known: dict[tuple[str, str], Days]) -> None:
+    """Keep days."""
+    entries: dict[str, Any] = {}
+    for (setting, name), days in known.items():
+        profit = [round(x, 2) for x in days.profit.tolist()]
+        entries.setdefault(setting, {})[name] = {**dataclasses.asdict(days), "profit": profit}
+    write_atomically(path, json.dumps(entries) + "\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table as CSV."""
+    from agents.gnn_ppo.gnn_ppo import GNNPPO
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path, help="folder of a trained agent")
+    parser.add_argument("--num", type=int, default=100, help="days")
+    parser.add_argument("--num-reference", type=int, default=20, help="days of bid prices in the"
+                        " settings after the first")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=10_000, help="seed of the first day")
+    parser.add_argument("--settings", nargs="*", default=list(SETTINGS), choices=list(SETTINGS))
+    parser.add_argument("--days", type=Path, default=Path("results/uam-fleet-days.json"))
+    args = parser.parse_args(arguments)
+    for name in ("num", "num_reference"):
+        if getattr(args, name) < 2:
+            parser.error(f"{name}: expected an integer >= 2, got {getattr(args, name)}")
+    policy = GNNPPO.load(args.run / MODEL, device="cpu")
+    known = read(args.days)
+    writer = csv.writer(sys.stdout)
+    writer.writerow(COLUMNS)
+    for place, setting in enumerate(args.settings):
+        for name in (*RULES, TUNED) if place == 0 else RULES:
+            slow = name == REFERENCE and place > 0
+            num = min(args.num, args.num_reference) if slow else args.num
+            if (setting, name) not in known or len(known[setting, name].profit) != num:
+                known[setting, name] = play_rule(setting, name, args.seed, num)
+                write(args.days, known)
+            writer.writerow(line(setting, name, known[setting, name], known[setting, REFERENCE]))
+        problem = or_envs.make_problem(ENV, **SETTINGS[setting])
+        days = play(problem, or_envs.policy_rule(problem, policy), args.seed, args.num)
+        writer.writerow(line(setting, AGENT, days, known[setting, REFERENCE]))
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
