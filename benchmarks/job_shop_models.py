@@ -55,9 +55,9 @@ _P_DOWN = [0.0, 0.0, 0.05, 0.1, 0.2]
 MODELS: dict[str, Model] = {
     "small": Model(
         {"blocking": "swap", "num_jobs": 10, "num_machines": 5, "p_down": _P_DOWN},
-        1000,
+        10_000,
         64,
-        10_000_000,
+        20_000_000,
         {},
         ("LA01-05", "LA16-20"),
     ),

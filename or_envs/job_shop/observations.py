@@ -43,6 +43,17 @@ JOB_FEATURES = (
     "share of machines occupied",
     "jobs in the chain ahead: those that must move before it can, as a share of the machines",
     "would close a circle: a chain leads from where it goes then back to where it is then",
+    "work left on the machine that it occupies, in units of half the longest duration times jobs",
+    "work left on the next machine",
+    "work left on the machine after next",
+    "time until the chain ahead of the next machine moves",
+    "time until the chain ahead of the machine after next moves",
+    "jobs in the chain ahead of the machine after next",
+    "machine after next is held by a job that has finished there",
+    "duration of the third operation",
+    "work left on the third machine",
+    "time until the chain ahead of the third machine moves",
+    "third machine is empty",
 )
 #: Columns of the observation "graph", for each operation that is not finished or blocks a machine.
 NODE_FEATURES = (
@@ -99,6 +110,19 @@ def _chain(shop, m):
 
 
 @kernel
+def _moves(shop, m, left):
+    """Time left of the operation that the way onto machine m waits for; 0 if it waits for none."""
+    for _ in range(len(shop.holder)):
+        if shop.holder[m] < 0:
+            return np.float32(0.0)
+        j = shop.holder[m]
+        if shop.status[j] == PROCESSING:
+            return left[m]
+        m = wanted(shop, j)
+    return np.float32(0.0)
+
+
+@kernel
 def _closes(shop, here, there):
     """Whether the jobs on the way from machine ``there`` lead back to machine ``here``."""
     for _ in range(len(shop.holder)):
@@ -112,10 +136,10 @@ def _closes(shop, here, there):
 
 @kernel
 def see_jobs(batch, clock, blocking, scratch, tokens):
-    """Write the tokens (B, J, len(JOB_FEATURES)), all 0 before; overwrites ``scratch`` (3, M)."""
+    """Write the tokens (B, J, len(JOB_FEATURES)), all 0 before; overwrites ``scratch`` (4, M)."""
     rows, jobs = batch.status.shape
     machines = batch.holder.shape[1]
-    queue, left, repair = scratch[0], scratch[1], scratch[2]
+    queue, left, repair, load = scratch[0], scratch[1], scratch[2], scratch[3]
     for b in range(rows):
         shop = row_of(batch, b)
         now = clock[b]
@@ -126,14 +150,24 @@ def see_jobs(batch, clock, blocking, scratch, tokens):
         occupied = 0
         for m in range(machines):
             queue[m] = 0.0
+            load[m] = 0.0
             left[m] = 0.0
             occupied += shop.holder[m] >= 0
             if processing(shop, m):
                 left[m] = min((shop.finish[m] - now) * per_time, CLIP)
             repair[m] = min(max(shop.up_at[m] - now, 0) * per_time, CLIP)
+        per_work = 2.0 * per_time * per_job
         for j in range(jobs):
-            if shop.status[j] == OUTSIDE or shop.status[j] == WAITING:
+            status = shop.status[j]
+            if status == OUTSIDE or status == WAITING:
                 queue[wanted(shop, j)] += per_job
+            if status != DONE:
+                k = shop.operation[j]
+                if status == PROCESSING:
+                    m = shop.machine[j, k]
+                    load[m] += (shop.finish[m] - now) * per_work
+                for later in range(k + (status == PROCESSING), shop.num_operations[j]):
+                    load[shop.machine[j, later]] += shop.duration[j, later] * per_work
         share = np.float32(occupied / num_machines)
         for j in range(jobs):
             token = tokens[b, j]
@@ -161,6 +195,7 @@ def see_jobs(batch, clock, blocking, scratch, tokens):
             token[6] = (count - k) * per_operation
             if here >= 0:
                 token[8] = queue[here]
+                token[22] = min(load[here], CLIP)
             token[19] = share
             k += status == PROCESSING
             if k < count:
@@ -171,6 +206,8 @@ def see_jobs(batch, clock, blocking, scratch, tokens):
                 token[12] = left[m]
                 token[13] = shop.holder[m] >= 0 and not processing(shop, m)
                 token[14] = repair[m]
+                token[23] = min(load[m], CLIP)
+                token[25] = _moves(shop, m, left)
                 if status != PROCESSING:
                     token[20] = _chain(shop, m) / num_machines
             if k + 1 < count:
@@ -179,6 +216,16 @@ def see_jobs(batch, clock, blocking, scratch, tokens):
                 token[16] = shop.holder[m] < 0
                 token[17] = left[m]
                 token[18] = shop.duration[j, k + 1] * per_time
+                token[24] = min(load[m], CLIP)
+                token[26] = _moves(shop, m, left)
+                token[27] = _chain(shop, m) / num_machines
+                token[28] = shop.holder[m] >= 0 and not processing(shop, m)
+            if k + 2 < count:
+                m = shop.machine[j, k + 2]
+                token[29] = shop.duration[j, k + 2] * per_time
+                token[30] = min(load[m], CLIP)
+                token[31] = _moves(shop, m, left)
+                token[32] = shop.holder[m] < 0
             # Where the job is once it is loaded, and where it goes from there.
             if status == PROCESSING:
                 token[21] = k < count and _closes(shop, here, shop.machine[j, k])

@@ -463,7 +463,7 @@ class JobShop(Problem[JobShopInstance, JobShopState, Shutdowns]):
         mask = self.action_mask(instance, state).astype(np.float32)
         if self.observation_form == "jobs":
             tokens = np.zeros((rows, self.num_jobs, len(JOB_FEATURES)), dtype=np.float32)
-            scratch = np.empty((3, self.num_machines), dtype=np.float32)
+            scratch = np.empty((4, self.num_machines), dtype=np.float32)
             see_jobs(shop, state.clock, self.rules.blocking, scratch, tokens)
             return {"jobs": tokens, "action_mask": mask}
         slots = (rows, self.num_jobs, self.num_operations)

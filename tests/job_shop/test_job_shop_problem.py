@@ -423,7 +423,29 @@ def test_job_features_by_hand():
     expected[3, [15, 16, 17, 18]] = 1 / 5, 0, 0, 1 / long
     expected[4, [3, 5, 6, 7]] = 1, 2 * 2 / (long * most), 1 / 2, 2 / long
     expected[4, [9, 10, 13, 14, 20]] = 2 / long, 1 / 5, 1, 3 / long, 2 / 4
+    # Left are 10, 2, 3 and 6 on the machines; every way leads to machine 0, where 2 are left.
+    load = np.array([10, 2, 3, 6]) * 2 / (long * 5)
+    expected[:3, 22] = load[:3]
+    expected[:, 23] = load[[1, 0, 0, 3, 2]]
+    expected[[0, 1, 2, 4], 25] = 2 / long
+    expected[3, [24, 26, 27, 28]] = load[2], 2 / long, 2 / 4, 1
     np.testing.assert_allclose(seen["jobs"][0], expected, rtol=1e-6)
+
+
+def test_features_of_the_third_operation_by_hand():
+    """Job 0 is to go over machines 0, 1 and 2; job 1 runs on machine 2."""
+    problem = JobShop(num_jobs=2, num_machines=3, blocking="swap")
+    instance = instance_of([[(0, 2), (1, 3), (2, 4)], [(2, 5)]]).padded(2, 3)
+    state = after(problem, instance, [1])
+    token = problem.observation(instance, state)["jobs"][0, 0]
+    names = (
+        "duration of the third operation",
+        "work left on the third machine",
+        "time until the chain ahead of the third machine moves",
+        "third machine is empty",
+    )
+    seen = [token[JOB_FEATURES.index(name)] for name in names]
+    np.testing.assert_allclose(seen, [4 / 5, (4 + 5) * 2 / (5 * 2), 5 / 5, 0], rtol=1e-6)
 
 
 def test_nodes_and_edges_by_hand():
