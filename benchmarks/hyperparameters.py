@@ -101,6 +101,11 @@ def agents() -> list[str]:
     return sorted(path.stem for path in _folder().glob("*.yml"))
 
 
+def space_path(algorithm: str) -> Path:
+    """File of what tuning may choose for an agent."""
+    return _folder() / "spaces" / f"{algorithm}.yml"
+
+
 def preset_path(name: str) -> Path:
     """File of presets, shared by contestants of suites."""
     return _folder() / "presets" / f"{name}.yml"
