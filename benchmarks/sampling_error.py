@@ -9,7 +9,7 @@ seeds of the ratio of the mean errors lies below 0.8 at the end; published are r
 30 % of those in tests/benchmarks/test_claim_runs.py.
 
 "lot_sizing" trains the arms of the suite props-claim that have two batches, with its settings, and
-measures the error of their data every tenth roll-out.
+measures the error of their data from time to time.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ SAMPLINGS: tuple[Sampling, ...] = ("on_policy", "props")
 POLICIES = {"uniform": (0.25, 0.25, 0.25, 0.25), "skewed": (0.9, 0.05, 0.04, 0.01)}
 #: Numbers of pulls at which the softmax is measured.
 PULLS = (64, 256, 1024)
+#: Of a training.
+MEASUREMENTS = 16
 
 
 class FixedTarget(PROPS):
@@ -224,7 +226,8 @@ def learning_error(instance: str, sampling: Sampling, seed: int, steps: int) -> 
         env_id, settings.n_envs, 1000 * seed, settings.reward_scale, instance=instance
     )
     model = PROPS(settings.policy, env, seed=1000 * seed, device="cpu", **settings.arguments())
-    logger = SamplingErrorLogger(every=10)
+    rollouts = steps // (settings.n_envs * model.n_steps)
+    logger = SamplingErrorLogger(every=max(1, rollouts // MEASUREMENTS))
     model.learn(steps, callback=logger)
     return float(np.mean([error for _, error in logger.found]))
 

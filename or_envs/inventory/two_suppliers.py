@@ -35,7 +35,7 @@ class TwoSuppliers(InventoryNetwork):
     horizon, warm_up
         See :class:`or_envs.inventory.problem.InventoryNetwork`.
     normalized
-        Whether orders, 0 to 8 mean demands and L more, are scaled to [-1, 1].
+        Whether orders, 0 to 6 mean demands and L more, are scaled to [-1, 1].
 
     Raises
     ------
@@ -66,7 +66,7 @@ class TwoSuppliers(InventoryNetwork):
             demand_mean=[MEAN],
             demand_std=[math.sqrt(MEAN)],
         )
-        limit = np.full(2, (8 + lead_time) * MEAN)
+        limit = np.full(2, (6 + lead_time) * MEAN)
         setting = Setting(network, data, Poisson(), order_limit=limit)
         super().__init__(setting, horizon, warm_up, normalized=normalized)
 

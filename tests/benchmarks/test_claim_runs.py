@@ -67,8 +67,8 @@ def test_sampling_error_of_control(tmp_path, capsys):
 
 def test_sampling_error_while_learning(tmp_path, capsys):
     output = tmp_path / "error.csv"
-    sampling_error.main(["lot_sizing", "--seeds", "1", "--steps", "2560", "--output", str(output)])
-    assert capsys.readouterr().out.count("mean over 2560 steps of training: on-policy 0.") == 2
+    sampling_error.main(["lot_sizing", "--seeds", "1", "--steps", "512", "--output", str(output)])
+    assert capsys.readouterr().out.count("mean over 512 steps of training: on-policy 0.") == 2
 
 
 def test_missing_mujoco(monkeypatch):
