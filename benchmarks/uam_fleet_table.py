@@ -3,8 +3,8 @@
 All contestants of a setting meet the same days, those with seeds ``--seed``, ...; slow ones play
 the first few. The profit of every day of a rule goes to the file ``--days``, and what is there
 already is not played again. "more" is the mean of the paired differences to bid prices on the days
-that both played, with a 95 % bootstrap interval over days. Times are wall-clock times of the
-machine that played, all days side by side, those of preparation (linear programs, tuning) included.
+that both played, with a 95 % bootstrap interval over days. Times are those of one processor, all
+days side by side, preparation (linear programs, tuning) included.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import dataclasses
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +44,18 @@ class Days:
     profit
         (D,).
     seconds, decisions
-        Of all days together.
+        Processor time and decisions of all days together.
     """
 
     profit: np.ndarray
     seconds: float
     decisions: int
 
+
+#: Before the first day.
+NOTHING = Days(np.zeros(0), 0.0, 0)
+#: Days that are played side by side, and kept when a run is interrupted.
+BLOCK = 20
 
 #: What differs from the preset "default".
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -70,21 +75,29 @@ TUNED = "uam_fleet/tuned_linear"
 AGENT = "gnn_ppo"
 
 
-def play(problem: Any, rule: Rule, seed: int, num: int, preparation: float = 0.0) -> Days:
-    """Play days with a rule that took so many seconds to make."""
+def play(problem: Any, rule: Rule, seed: int, num: int) -> Days:
+    """Play days with a rule."""
     instance, tape = or_envs.sample(problem, seed, num)
-    start = time.perf_counter()
+    start = time.process_time()
     played = or_envs.simulate(problem, rule, instance, tape)
-    seconds = preparation + time.perf_counter() - start
+    seconds = time.process_time() - start
     return Days(np.asarray(played.total_reward), seconds, int(played.num_steps.sum()))
 
 
-def play_rule(setting: str, name: str, seed: int, num: int) -> Days:
-    """Make a rule for a setting, and play days with it."""
+def more_days(setting: str, name: str, seed: int, num: int, days: Days) -> Iterator[Days]:
+    """Make a rule and play, :data:`BLOCK` days at a time, those that are missing of ``num``."""
     problem = or_envs.make_problem(ENV, **SETTINGS[setting])
-    start = time.perf_counter()
+    start = time.process_time()
     rule = make(name, problem, 0)
-    return play(problem, rule, seed, num, time.perf_counter() - start)
+    days = dataclasses.replace(days, seconds=days.seconds + time.process_time() - start)
+    while (done := len(days.profit)) < num:
+        block = play(problem, rule, seed + done, min(BLOCK, num - done))
+        days = Days(
+            np.concatenate([days.profit, block.profit]),
+            days.seconds + block.seconds,
+            days.decisions + block.decisions,
+        )
+        yield days
 
 
 def line(setting: str, name: str, days: Days, reference: Days) -> list[Any]:
@@ -128,6 +141,8 @@ def write(path: Path, known: dict[tuple[str, str], Days]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table as CSV."""
+    import torch
+
     from agents.gnn_ppo.gnn_ppo import GNNPPO
 
     parser = argparse.ArgumentParser(description=__doc__)
@@ -142,6 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in ("num", "num_reference"):
         if getattr(args, name) < 2:
             parser.error(f"{name}: expected an integer >= 2, got {getattr(args, name)}")
+    torch.set_num_threads(1)
     policy = GNNPPO.load(args.run / MODEL, device="cpu")
     known = read(args.days)
     writer = csv.writer(sys.stdout)
@@ -150,9 +166,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name in (*RULES, TUNED) if place == 0 else RULES:
             slow = name == REFERENCE and place > 0
             num = min(args.num, args.num_reference) if slow else args.num
-            if (setting, name) not in known or len(known[setting, name].profit) != num:
-                known[setting, name] = play_rule(setting, name, args.seed, num)
-                write(args.days, known)
+            before = known.setdefault((setting, name), NOTHING)
+            if len(before.profit) < num:
+                for days in more_days(setting, name, args.seed, num, before):
+                    known[setting, name] = days
+                    write(args.days, known)
             writer.writerow(line(setting, name, known[setting, name], known[setting, REFERENCE]))
         problem = or_envs.make_problem(ENV, **SETTINGS[setting])
         days = play(problem, or_envs.policy_rule(problem, policy), args.seed, args.num)

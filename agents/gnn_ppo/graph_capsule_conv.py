@@ -39,7 +39,7 @@ class GraphCapsuleConv(Capsules, MessagePassing):
                 weight = inverse[target].sqrt() * weight * inverse[source].sqrt()
 
         def laplacian(features: torch.Tensor) -> torch.Tensor:
-            received: torch.Tensor = self.propagate(edge_index, x=features, weight=weight)
+            received: torch.Tensor = self.propagate(edge_index, x=features, weight=weight)  # type: ignore[operator]
             return own * features - received
 
         return self.convolve(x, laplacian)

@@ -43,7 +43,7 @@ class FleetFeatures(BaseFeaturesExtractor):
         assert vertiports is not None
         num = vertiports[0]
         #: Numbers of candidates' embeddings, of the context and of scores.
-        self.sizes = (num * encoder.width, encoder.context_width, num)
+        self.sizes = [num * encoder.width, encoder.context_width, num]
         super().__init__(observation_space, sum(self.sizes))
         self.encoder = encoder
 
@@ -56,8 +56,9 @@ class FleetFeatures(BaseFeaturesExtractor):
 
     def encoded(self, features: torch.Tensor) -> Encoded:
         """Take features apart again."""
-        nodes, context, scores = features.split(self.sizes, dim=1)
-        return Encoded(nodes.unflatten(1, (-1, self.encoder.width)), context, scores)
+        parts = torch.split(features, self.sizes, dim=1)  # type: ignore[no-untyped-call]
+        nodes, context, scores = parts
+        return Encoded(nodes.reshape(len(nodes), -1, self.encoder.width), context, scores)
 
 
 class Destinations(nn.Module):
@@ -163,10 +164,11 @@ class MaskableFleetPolicy(MaskableMultiInputActorCriticPolicy):
 
     def _build(self, lr_schedule: Schedule) -> None:
         """Build the heads and the optimiser."""
-        features: FleetFeatures = self.features_extractor
-        self.mlp_extractor = Unchanged(features.features_dim)
+        features = self.features_extractor
+        assert isinstance(features, FleetFeatures)
+        self.mlp_extractor = Unchanged(features.features_dim)  # type: ignore[assignment]
         self.action_net = Destinations(features)
-        self.value_net = Values(features)
+        self.value_net = Values(features)  # type: ignore[assignment]
         self.optimizer = self.optimizer_class(
             self.parameters(),
             lr=lr_schedule(1),  # type: ignore[call-arg]

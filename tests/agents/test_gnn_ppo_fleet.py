@@ -319,6 +319,19 @@ def test_wrong_architectures_are_named(kwargs, message):
         model_of(policy_kwargs=kwargs)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"critic_warm_up": -1}, "critic_warm_up: expected an integer >= 0, got -1"),
+        ({"critic_learning_rate": 0.0}, "critic_learning_rate: expected a number > 0, got 0.0"),
+        ({"gamma": 1.1}, r"gamma: expected a number in \[0, 1\], got 1.1"),
+    ],
+)
+def test_wrong_settings_are_named(settings, message):
+    with pytest.raises(ValueError, match=message):
+        model_of(**settings)
+
+
 def test_other_observations_are_refused():
     with pytest.raises(ValueError, match="needs observations with vertiports, aircraft, series"):
         model_of(env={"features": "ref2022"})
@@ -401,7 +414,7 @@ def test_days_are_files(tmp_path):
 
 
 def test_at_first_only_the_values_learn(tmp_path):
-    model = model_of(critic_warm_up=2, learning_rate=1e-2)
+    model = model_of(critic_warm_up=2, learning_rate=1e-2, critic_learning_rate=1e-3)
     before = {name: value.clone() for name, value in model.policy.state_dict().items()}
     kept = []
 
