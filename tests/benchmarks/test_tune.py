@@ -15,10 +15,11 @@ from benchmarks.errors import UserError
 from benchmarks.tune import configurations, load_space, main, tuning_suite
 
 CAR = "or_envs/MountainCar-v0"
-AGENTS = pytest.mark.parametrize("name", ["expo", "rlpd"])
+CONTINUOUS = pytest.mark.parametrize("name", ["expo", "pmoe_sac", "rlpd"])
+ALL = pytest.mark.parametrize("name", ["expo", "pmoe_ppo", "pmoe_sac", "props", "rlpd"])
 
 
-@AGENTS
+@ALL
 def test_spaces_hold_arguments_of_the_agent(name):
     allowed = inspect.signature(agent_class(name).__init__).parameters
     sections = yaml.safe_load(hyperparameters.space_path(name).read_text())
@@ -27,7 +28,7 @@ def test_spaces_hold_arguments_of_the_agent(name):
     assert sections.keys() <= own.keys()
 
 
-@AGENTS
+@CONTINUOUS
 def test_hyper_parameters_of_every_id_with_continuous_actions(name):
     path = hyperparameters.space_path(name).parents[1] / f"{name}.yml"
     sections = yaml.safe_load(path.read_text())
