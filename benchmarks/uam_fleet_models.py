@@ -3,7 +3,7 @@
 ``python -m benchmarks.uam_fleet_models default`` makes the model that comes with the package, in a
 folder of ``--output``; what is there already is not made again. In the first round a rule with bid
 prices plays, in the others the agent of the round before, while the rule says what it would do. The
-agent of the last round goes on to learn by PPO. At test time it needs no bid prices.
+agent of the last round goes on to learn by PPO. Playing, it needs no bid prices.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ MODELS: dict[str, Model] = {
         {"preset": "default"},
         "uam_fleet/weighted_bid_price",
         {"num_tapes": 1, "step": 15.0},
-        (60, 60, 120),
-        300_000,
+        (60, 60),
+        160_000,
         {},
     ),
 }
@@ -80,7 +80,7 @@ def make(name: str, folder: Path, workers: int, device: str, fraction: float) ->
             print(f"round {number}: {num} days in {time.perf_counter() - start:.0f} s", flush=True)
         seed += num
         last = number == len(model.days) - 1
-        timesteps = max(int(model.timesteps * fraction), 1000) if last else 1
+        timesteps = max(int(model.timesteps * fraction), 1) if last else 1
         trained = _train(model, folder / f"run-{number}", labels, timesteps, device)
     assert trained is not None
     shutil.copytree(trained, folder / "model", dirs_exist_ok=True)
