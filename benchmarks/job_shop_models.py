@@ -57,7 +57,7 @@ MODELS: dict[str, Model] = {
         {"blocking": "swap", "num_jobs": 10, "num_machines": 5, "p_down": _P_DOWN},
         10_000,
         64,
-        20_000_000,
+        5_000_000,
         {},
         ("LA01-05", "LA16-20"),
     ),

@@ -67,7 +67,7 @@ def _folder(name: str) -> Path:
 
 
 class TrainedSearch:
-    """A trained construction agent with a search, as a solver of a suite.
+    """A trained agent with a search, as a solver of a suite.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class TrainedSearch:
     name
         Folder of the agent, one of the package or any other.
     decoder
-        See :func:`agents.bq_nco.search.decoder`.
+        See :func:`agents.bq_nco.search.decoder` and :func:`agents.gnn_ppo.search.decoder`.
 
     Raises
     ------
@@ -85,11 +85,11 @@ class TrainedSearch:
     """
 
     def __init__(self, problem: AnyProblem, seed: int, name: str, decoder: str) -> None:
-        from agents.bq_nco import search
-
         model = load_model(_folder(name) / MODEL, None, problem)
+        if not hasattr(model, "searcher"):
+            raise UserError(f"contestant: the agent of {name!r} has no searches")
         try:
-            self._search = search.decoder(decoder, model.policy, problem)
+            self._search = model.searcher(problem, decoder)
         except ValueError as error:
             raise UserError(f"contestant: {error}") from error
         self.problem = problem
@@ -99,7 +99,7 @@ class TrainedSearch:
     ) -> Solution:
         """Search; there is no way to stop early."""
         start = time.perf_counter()
-        found = self._search(instance.to_torch()).actions[0].numpy()
+        found = self._search(instance)[0]
         actions = found[found >= 0]
         # The search runs in single precision; its cost is the environment's.
         cost = -float(or_envs.simulate(self.problem, actions[None], instance).total_reward[0])

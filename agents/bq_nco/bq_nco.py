@@ -18,12 +18,13 @@ from stable_baselines3.common.utils import FloatSchedule, update_learning_rate
 from agents.bq_nco.labels import Labels
 from agents.bq_nco.policy import BQPolicy
 from agents.bq_nco.reinforce import descend, draw_steps
-from agents.bq_nco.search import construct, reconstruct
+from agents.bq_nco.search import construct, decoder, reconstruct
 from agents.bq_nco.subproblems import SUBPROBLEMS, Draw, Subproblems
 from agents.bq_nco.tails import view_of
 from agents.common.best_weights import BestWeights
 from agents.common.distributed import add_gradients, share, total
 from agents.common.safe_files import SafeFiles
+from agents.common.search import Search
 from agents.common.unplayed import Unplayed
 from or_envs.core.problem import AnyProblem
 from or_envs.core.simulation import sample
@@ -236,6 +237,11 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
                 f"env: the model is for {self._problem_name}, got {type(problem).__name__}"
             )
         return self.policy.rule(deterministic)
+
+    def searcher(self, problem: AnyProblem, name: str) -> Search:
+        """Return a search with the policy; see :func:`agents.bq_nco.search.decoder` for names."""
+        found = decoder(name, self.policy, problem)
+        return lambda instance: found(instance.to_torch(self.device)).actions.cpu().numpy()
 
     # ---- learning ---------------------------------------------------------------------------
 

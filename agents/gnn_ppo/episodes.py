@@ -93,14 +93,14 @@ class Played:
         )
 
 
-def follow(policy: GNNPolicy, deterministic: np.ndarray | bool = True) -> Decider:
-    """Decide as a policy does, by its likeliest actions or by drawing, in all rows or some."""
+def follow(policy: GNNPolicy, temperature: np.ndarray | float = 0.0) -> Decider:
+    """Decide as a policy does; see :func:`agents.gnn_ppo.masking.choose` for the temperatures."""
 
     def decide(
         rows: np.ndarray, step: int, seen: dict[str, np.ndarray], allowed: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        sure = deterministic if isinstance(deterministic, bool) else deterministic[rows]
-        return policy.decide(seen, allowed, sure)
+        own = temperature[rows] if isinstance(temperature, np.ndarray) else temperature
+        return policy.decide(seen, allowed, own)
 
     return decide
 

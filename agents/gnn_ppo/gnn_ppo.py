@@ -20,12 +20,14 @@ from torch.nn import functional as F
 from agents.common.best_weights import BestWeights
 from agents.common.distributed import add_gradients, processes, share
 from agents.common.safe_files import SafeFiles
+from agents.common.search import Search
 from agents.gnn_ppo.advantages import generalised_advantages, group_advantages
 from agents.gnn_ppo.cloning import clone_epoch
 from agents.gnn_ppo.demonstrations import Demonstrations
 from agents.gnn_ppo.episodes import Decisions, follow, merge, play
 from agents.gnn_ppo.masking import choose, entropy
 from agents.gnn_ppo.policy import FleetGraphPolicy, GNNPolicy, JobGraphPolicy, JobTokenPolicy
+from agents.gnn_ppo.search import decoder
 from agents.gnn_ppo.units import clock_of, unit_of
 from or_envs.core.problem import AnyProblem
 from or_envs.core.sb3 import SB3VecEnv
@@ -261,6 +263,11 @@ class GNNPPO(SafeFiles, OnPolicyAlgorithm):
         """Decide on one observation or a batch; see :meth:`GNNPolicy.predict`."""
         return self.policy.predict(observation, state, episode_start, deterministic, action_masks)
 
+    def searcher(self, problem: AnyProblem, name: str) -> Search:
+        """Return a search with the policy; see :func:`agents.gnn_ppo.search.decoder` for names."""
+        found = decoder(name, self.policy, problem)
+        return lambda instance: found(instance).actions
+
     # ---- learning ---------------------------------------------------------------------------
 
     def learn(
@@ -358,7 +365,7 @@ class GNNPPO(SafeFiles, OnPolicyAlgorithm):
         exogenous = problem.sample_exogenous(instance, rngs)
         record: list[Decisions] = []
         played = play(
-            follow(self.policy, deterministic=False),
+            follow(self.policy, temperature=1.0),
             problem,
             instance.repeat(size),
             None if exogenous is None else exogenous.repeat(size),
@@ -391,7 +398,7 @@ class GNNPPO(SafeFiles, OnPolicyAlgorithm):
             seen: dict[str, np.ndarray] = self._last_obs  # type: ignore[assignment]
             allowed = env.vector_env.action_masks()
             log_probs, values[step] = self._evaluate(seen, allowed)
-            chosen = choose(log_probs, deterministic=False)
+            chosen = choose(log_probs, 1.0)
             actions = chosen.cpu().numpy()
             chances = log_probs.gather(1, chosen[:, None])[:, 0].cpu().numpy()
             record.append(Decisions(seen, allowed, actions, chances, np.arange(num) + num * step))

@@ -19,21 +19,22 @@ def entropy(log_probs: torch.Tensor) -> torch.Tensor:
     return -(log_probs.exp() * log_probs).sum(dim=1)
 
 
-def choose(log_probs: torch.Tensor, deterministic: torch.Tensor | bool) -> torch.Tensor:
+def choose(log_probs: torch.Tensor, temperature: torch.Tensor | float) -> torch.Tensor:
     """The likeliest action of every row, or a draw, (B,).
 
-    Draws are the argmax of log-probabilities plus Gumbel noise, from torch's global generator.
+    Draws are the argmax of log-probabilities plus Gumbel noise, from torch's global generator;
+    with noise times T they come from the probabilities to the power of 1 / T.
 
     Parameters
     ----------
     log_probs
         (B, A).
-    deterministic
-        Whether to take the likeliest one, for all rows or bool (B,).
+    temperature
+        T >= 0 of all rows, or (B,). 0: the likeliest one; 1: as the policy says; more: bolder.
     """
-    if deterministic is True:
-        return log_probs.argmax(dim=1)
+    if not isinstance(temperature, torch.Tensor):
+        if temperature == 0:
+            return log_probs.argmax(dim=1)
+        temperature = torch.full_like(log_probs[:, 0], temperature)
     noise = -torch.empty_like(log_probs).exponential_().log()
-    if deterministic is not False:
-        noise = noise.masked_fill(deterministic[:, None], 0.0)
-    return (log_probs + noise).argmax(dim=1)
+    return (log_probs + temperature[:, None] * noise).argmax(dim=1)

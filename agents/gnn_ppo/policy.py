@@ -147,7 +147,7 @@ class GNNPolicy(BasePolicy):
         self,
         seen: dict[str, np.ndarray],
         allowed: np.ndarray,
-        deterministic: np.ndarray | bool,
+        temperature: np.ndarray | float,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Actions (B,) and their log-probabilities; the only action that is allowed is not scored.
 
@@ -157,8 +157,8 @@ class GNNPolicy(BasePolicy):
         ----------
         seen, allowed
             B observations and masks (B, A).
-        deterministic
-            Take the likeliest action instead of drawing one, in all rows or bool (B,).
+        temperature
+            See :func:`agents.gnn_ppo.masking.choose`; of all rows, or float32 (B,).
         """
         actions = allowed.argmax(axis=1)
         chances = np.zeros(len(actions), dtype=np.float32)
@@ -167,12 +167,12 @@ class GNNPolicy(BasePolicy):
             rows = free[start : start + _ROWS]
             some = {name: self._tensor(value[rows]) for name, value in seen.items()}
             log_probs, _ = self.evaluate(some, self._tensor(allowed[rows]))
-            sure = (
-                deterministic
-                if isinstance(deterministic, bool)
-                else self._tensor(deterministic[rows])
+            chosen = choose(
+                log_probs,
+                self._tensor(temperature[rows])
+                if isinstance(temperature, np.ndarray)
+                else temperature,
             )
-            chosen = choose(log_probs, sure)
             actions[rows] = chosen.cpu().numpy()
             chances[rows] = log_probs.gather(1, chosen[:, None])[:, 0].cpu().numpy()
         return actions, chances
@@ -209,13 +209,13 @@ class GNNPolicy(BasePolicy):
         }
         self.set_training_mode(False)
         allowed = np.atleast_2d(np.asarray(mask) > 0)
-        actions, _ = self.decide(seen, allowed, deterministic)
+        actions, _ = self.decide(seen, allowed, float(not deterministic))
         return (actions[0] if single else actions), state
 
     def _predict(self, observation: Any, deterministic: bool = False) -> torch.Tensor:
         """Decide on tensors; SB3 asks for it."""
         allowed = observation["action_mask"] > 0
-        return choose(self.evaluate(observation, allowed)[0], deterministic)
+        return choose(self.evaluate(observation, allowed)[0], float(not deterministic))
 
 
 class JobTokenPolicy(GNNPolicy):

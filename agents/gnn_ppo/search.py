@@ -7,6 +7,7 @@ say. Draws come from torch's global generator.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -28,7 +29,13 @@ def greedy(policy: GNNPolicy, problem: AnyProblem, instance: Any) -> Played:
     return play(follow(policy), problem, instance)
 
 
-def best_of(policy: GNNPolicy, problem: AnyProblem, instance: Any, episodes: int) -> Played:
+def best_of(
+    policy: GNNPolicy,
+    problem: AnyProblem,
+    instance: Any,
+    episodes: int,
+    temperature: float = 1.0,
+) -> Played:
     """Return the best of several episodes of every instance: the greedy one, and draws.
 
     Parameters
@@ -37,15 +44,19 @@ def best_of(policy: GNNPolicy, problem: AnyProblem, instance: Any, episodes: int
         As for :func:`greedy`.
     episodes
         N >= 1, the greedy one included.
+    temperature
+        Of the draws, > 0; see :func:`agents.gnn_ppo.masking.choose`.
     """
     _check("episodes", episodes)
+    if not temperature > 0:
+        raise ValueError(f"temperature: expected a number > 0, got {temperature}")
     parts = []
     together = max(_EPISODES // episodes, 1)
     for start in range(0, instance.num, together):
         rows = np.arange(start, min(start + together, instance.num))
         some = _rows(instance, rows)
-        first = np.arange(len(rows) * episodes) % episodes == 0
-        played = play(follow(policy, first), problem, some.repeat(episodes))
+        own = _greedy_first(len(rows), episodes, temperature)
+        played = play(follow(policy, own), problem, some.repeat(episodes))
         best = played.total_reward.reshape(-1, episodes).argmax(axis=1)
         parts.append(played.pick(best + episodes * np.arange(len(rows))))
     return _join(parts)
@@ -106,9 +117,8 @@ class CompleteByPolicy:
         going, played = np.flatnonzero(left), None
         if len(going):
             rows = np.repeat(going, self.completions)
-            first = np.arange(len(rows)) % self.completions == 0
             played = play(
-                follow(self.policy, first),
+                follow(self.policy, _greedy_first(len(going), self.completions)),
                 self.problem,
                 instance,
                 None if future is None else future.rows(rows),
@@ -185,27 +195,37 @@ class Pilot(PilotRule):
 def decoder(name: str, policy: GNNPolicy, problem: AnyProblem) -> Callable[[Any], Played]:
     """Return the search of a name: from a batch of instances to episodes.
 
-    "greedy"; "samples:N", the best of N; "pilot:R".
+    "greedy"; "samples:N", the best of N, or "samples:N:T" with temperature T; "pilot:R".
 
     Raises
     ------
     ValueError
         If the name is another, the problem is not deterministic, or the pilot's no job shop.
     """
-    kind, _, number = name.partition(":")
-    numbered = {"greedy": False, "samples": True, "pilot": True}
-    if kind not in numbered or numbered[kind] != (number.isdigit() and int(number) > 0):
+    form = re.fullmatch(
+        r"(greedy)|(samples):([1-9]\d*)(?::(\d+(?:\.\d+)?))?|(pilot):([1-9]\d*)", name
+    )
+    if form is None:
         raise ValueError(
-            f"decoder: expected greedy, samples:N or pilot:R with a number >= 1, got {name!r}"
+            "decoder: expected greedy, samples:N, samples:N:T or pilot:R with numbers > 0,"
+            f" got {name!r}"
         )
     if getattr(problem, "stochastic", False):
         raise ValueError("decoder: searches need a deterministic problem; set p_down to 0")
-    if kind == "samples":
-        return lambda instance: best_of(policy, problem, instance, int(number))
-    if kind == "pilot":
-        shop = _job_shop(problem)
-        return lambda instance: pilot(policy, shop, instance, int(number))
+    if form[2]:
+        episodes, temperature = int(form[3]), float(form[4] or 1.0)
+        return lambda instance: best_of(policy, problem, instance, episodes, temperature)
+    if form[5]:
+        shop, completions = _job_shop(problem), int(form[6])
+        return lambda instance: pilot(policy, shop, instance, completions)
     return lambda instance: greedy(policy, problem, instance)
+
+
+def _greedy_first(groups: int, size: int, temperature: float = 1.0) -> np.ndarray:
+    """Temperatures of groups of episodes, of which the first is greedy."""
+    group = np.full(size, temperature, dtype=np.float32)
+    group[0] = 0.0
+    return np.tile(group, groups)
 
 
 def _job_shop(problem: AnyProblem) -> JobShop:

@@ -159,7 +159,7 @@ def see_jobs(batch, clock, blocking, scratch, tokens):
         per_work = 2.0 * per_time * per_job
         for j in range(jobs):
             status = shop.status[j]
-            if status == OUTSIDE or status == WAITING:
+            if status in (OUTSIDE, WAITING):
                 queue[wanted(shop, j)] += per_job
             if status != DONE:
                 k = shop.operation[j]

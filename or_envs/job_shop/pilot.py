@@ -22,15 +22,11 @@ _STREAM = 1
 
 
 class Completions(Protocol):
-    """R schedules that go on from each of N states.
+    """R schedules that go on from each of N states."""
 
-    Attributes
-    ----------
-    makespan
-        (R, N).
-    """
-
-    makespan: np.ndarray
+    @property
+    def makespan(self) -> np.ndarray:
+        """Of every one of them, (R, N)."""
 
     def actions(self, number: int, row: int) -> list[int]:
         """Actions of one of them."""

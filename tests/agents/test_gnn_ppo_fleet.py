@@ -451,7 +451,7 @@ def test_learning_beats_the_start(baseline):
     )
     problem = problem_of()
     instance, tape = or_envs.sample(problem, 0, 100)
-    before = play(follow(model.policy, False), problem, instance, tape).total_reward
+    before = play(follow(model.policy, 1.0), problem, instance, tape).total_reward
     model.learn(8_000)
     after = play(follow(model.policy), problem, instance, tape).total_reward
     assert after.mean() > before.mean() + 200

@@ -70,7 +70,7 @@ def test_episodes_are_those_of_the_simulator(policy, p_down):
     instance, exogenous = or_envs.sample(problem, 0, 7)
     torch.manual_seed(0)
     record = []
-    played = play(follow(model.policy, False), problem, instance, exogenous, record=record)
+    played = play(follow(model.policy, 1.0), problem, instance, exogenous, record=record)
     actions = np.maximum(played.actions, 0)
     again = or_envs.simulate(problem, actions, instance, exogenous)
     np.testing.assert_array_equal(again.total_reward, played.total_reward)
@@ -87,7 +87,7 @@ def test_groups_share_instance_and_luck():
     model = model_of(env={"p_down": 0.5})
     model._setup_learn(1)
     decide = model.policy.decide
-    model.policy.decide = lambda seen, allowed, sure: decide(seen, allowed, True)
+    model.policy.decide = lambda seen, allowed, temperature: decide(seen, allowed, 0.0)
 
     class Watch:
         def update_locals(self, values):
@@ -234,9 +234,9 @@ def test_learning_beats_the_start(baseline):
     )
     problem = problem_of()
     instance, _ = or_envs.sample(problem, 0, 300)
-    before = play(follow(model.policy, False), problem, instance).total_reward.mean()
+    before = play(follow(model.policy, 1.0), problem, instance).total_reward.mean()
     model.learn(12_000)
-    sampled = play(follow(model.policy, False), problem, instance).total_reward.mean()
+    sampled = play(follow(model.policy, 1.0), problem, instance).total_reward.mean()
     assert sampled > before + 3
     greedy = play(follow(model.policy), problem, instance).total_reward.mean()
     assert greedy > before + 3

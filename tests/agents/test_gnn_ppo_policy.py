@@ -56,12 +56,13 @@ def test_draws_have_their_probabilities_and_are_allowed():
     allowed = torch.tensor([[True, False, True]]).expand(40_000, -1)
     scores = torch.tensor([[0.0, 9.0, 1.0]]).expand(40_000, -1)
     log_probs = log_probabilities(scores, allowed)
-    drawn = choose(log_probs, False)
-    share = (drawn == 2).float().mean()
-    assert share == pytest.approx(np.e / (1 + np.e), abs=0.01)
-    assert (drawn != 1).all()
+    for temperature in (1.0, 2.0):
+        drawn = choose(log_probs, temperature)
+        share = (drawn == 2).float().mean()
+        assert share == pytest.approx(1 / (1 + np.exp(-1 / temperature)), abs=0.01)
+        assert (drawn != 1).all()
     sure = torch.arange(40_000) % 2 == 0
-    mixed = choose(log_probs, sure)
+    mixed = choose(log_probs, (~sure).float())
     assert (mixed[sure] == 2).all()
     assert (mixed[~sure] == 0).any()
 

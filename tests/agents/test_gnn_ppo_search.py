@@ -12,7 +12,7 @@ from or_envs.job_shop.instances import JobShopInstance
 from or_envs.job_shop.pilot import look_ahead
 from tests.agents.gnn_ppo_helpers import POLICIES, model_of, problem_of
 
-DECODERS = ("greedy", "samples:8", "pilot:3")
+DECODERS = ("greedy", "samples:8", "samples:8:2.5", "pilot:3")
 
 
 def optimum(problem, instance, state=None):
@@ -111,13 +111,15 @@ def test_bad_input_is_named():
     model = model_of()
     problem = problem_of()
     instance, _ = or_envs.sample(problem, 0, 1)
-    for name in ("samples", "samples:0", "greedy:3", "beam:4", "pilot:x"):
+    for name in ("samples", "samples:0", "samples:4:", "greedy:3", "beam:4", "pilot:x"):
         with pytest.raises(ValueError, match=f"decoder: expected greedy, .* got '{name}'"):
             decoder(name, model.policy, problem)
     with pytest.raises(ValueError, match="decoder: searches need a deterministic problem"):
         decoder("greedy", model.policy, problem_of(p_down=0.1))
     with pytest.raises(ValueError, match="episodes: expected an integer >= 1, got 0"):
         best_of(model.policy, problem, instance, 0)
+    with pytest.raises(ValueError, match="temperature: expected a number > 0, got 0"):
+        best_of(model.policy, problem, instance, 2, temperature=0.0)
     with pytest.raises(ValueError, match="completions: expected an integer >= 1, got 0"):
         pilot(model.policy, problem, instance, 0)
     with pytest.raises(ValueError, match="scenarios: expected an integer >= 1, got 0"):

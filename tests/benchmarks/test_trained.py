@@ -7,8 +7,10 @@ import pytest
 import yaml
 
 import benchmarks
+import or_envs
 from benchmarks.cli import main
-from benchmarks.players import trained
+from benchmarks.errors import UserError
+from benchmarks.players import TrainedSearch, trained
 from benchmarks.problems import build_problem
 
 ROOT = Path(benchmarks.__file__).parent / "trained"
@@ -48,6 +50,37 @@ def test_is_a_contestant_of_suites():
     rule = trained(problem, 0, "adp-LotSizing-15x5")
     instance = problem.sample_instances([np.random.default_rng(0)])
     assert rule(instance, problem.initial(instance)).shape == (1, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "env", "kwargs", "decoder"),
+    [
+        ("bq_nco-TSP-20", "or_envs/TSP-v0", {"num_cities": 20}, "beam:4"),
+        (
+            "gnn_ppo-JobShop-10x5",
+            "or_envs/JobShop-v0",
+            {"instance": "LA01", "blocking": "swap"},
+            "samples:8:3",
+        ),
+    ],
+)
+def test_searches_are_solvers_that_do_better_than_the_agent_alone(name, env, kwargs, decoder):
+    problem = build_problem(env, kwargs)
+    instance, _ = or_envs.sample(problem, 0, 1)
+    found = TrainedSearch(problem, 0, name, decoder).solve(instance)
+    played = or_envs.simulate(problem, found.actions[None], instance)
+    assert -played.total_reward[0] == pytest.approx(found.objective)
+    alone = or_envs.simulate(problem, trained(problem, 0, name), instance)
+    assert found.objective <= -alone.total_reward[0] + 1e-6
+
+
+def test_names_what_is_wrong_with_a_search():
+    problem = build_problem("or_envs/TSP-v0", {"num_cities": 20})
+    with pytest.raises(UserError, match="decoder: expected greedy"):
+        TrainedSearch(problem, 0, "bq_nco-TSP-20", "depth:4")
+    lots = build_problem("or_envs/LotSizing-v0", {"instance": "15x5"})
+    with pytest.raises(UserError, match="'adp-LotSizing-15x5' has no searches"):
+        TrainedSearch(lots, 0, "adp-LotSizing-15x5", "greedy")
 
 
 def test_refuses_another_environment(capsys):

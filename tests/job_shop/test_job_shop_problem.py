@@ -142,7 +142,8 @@ def test_info_says_that_the_jobs_are_stuck():
     env.reset(options={"instance": shop})
     assert env.step(0)[4] == {"deadlock": False}
     _, _, terminated, _, info = env.step(1)
-    assert terminated and info == {"deadlock": True}
+    assert terminated
+    assert info == {"deadlock": True}
     many = SB3VecEnv(or_envs.VectorEnv(problem, 2, autoreset_mode=AutoresetMode.SAME_STEP))
     many.set_options({"instance": shop})
     many.reset()
