@@ -176,6 +176,4 @@ class PilotSearch:
             self.problem, instance, self.complete, self.seed, self.wait, time_limit
         )
         objective = makespan - not_counted(self.problem, instance)
-        return Solution(
-            np.array(plan), objective, None, "feasible", time.perf_counter() - start
-        )
+        return Solution(np.array(plan), objective, None, "feasible", time.perf_counter() - start)
