@@ -41,8 +41,8 @@ def test_reproduces_its_evaluation(folder, tmp_path, capsys):
 def test_says_how_it_was_trained(folder):
     config = yaml.safe_load((folder / "config.yml").read_text())
     curve = (folder / "curve.csv").read_text().splitlines()
-    # Points of the curve are a hundredth of the training apart.
-    assert int(curve[-1].split(",")[0]) >= 0.98 * config["hyperparams"]["n_timesteps"]
+    # Points of the curve are a hundredth of the training apart, but none is in an unfinished episode.
+    assert int(curve[-1].split(",")[0]) >= 0.75 * config["hyperparams"]["n_timesteps"]
 
 
 def test_is_a_contestant_of_suites():
