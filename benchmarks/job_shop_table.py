@@ -94,26 +94,29 @@ class Table:
         self._writer = csv.writer(sys.stdout)
         self._writer.writerow(COLUMNS)
 
-    def line(
+    def run(
         self,
         shops: str,
         p_down: float,
         name: str,
-        run: Callable[[], np.ndarray],
-        reference: np.ndarray | None,
-    ) -> np.ndarray:
+        play: Callable[[], np.ndarray],
+        reference: np.ndarray,
+    ) -> None:
         """Run a contestant and write its line."""
         start = time.perf_counter()
-        makespan = run()
+        makespan = play()
         seconds = (time.perf_counter() - start) / len(makespan)
-        ends = ["", "", ""]
-        if reference is not None:
-            less = estimate((reference - makespan)[None])
-            ends = [f"{x:.4g}" if x is not None else "" for x in (less.value, less.low, less.high)]
-        row = [shops, p_down, name, len(makespan), f"{makespan.mean():.6g}", *ends]
-        self._writer.writerow([*row, f"{seconds:.3g}"])
+        less = estimate((reference - makespan)[None])
+        ends = [f"{x:.4g}" if x is not None else "" for x in (less.value, less.low, less.high)]
+        self.write(shops, p_down, name, makespan, [*ends, f"{seconds:.3g}"])
+
+    def write(
+        self, shops: str, p_down: float, name: str, makespan: np.ndarray, rest: Sequence[str] = ()
+    ) -> None:
+        """Write a line."""
+        row = [shops, p_down, name, len(makespan), f"{makespan.mean():.6g}", *(rest or [""] * 4)]
+        self._writer.writerow(row)
         sys.stdout.flush()
-        return makespan
 
 
 def best_and_greedy(
@@ -122,10 +125,10 @@ def best_and_greedy(
     """Lines of the best rule and of the agent; returns the rule's makespans."""
     p_down = problem.p_down[0]
     name, best = best_rule(problem, instance, exogenous)
-    table.line(shops, p_down, f"best rule: {name}", lambda: best, None)
+    table.write(shops, p_down, f"best rule: {name}", best)
     rule = or_envs.policy_rule(problem, model)
     play_greedily = functools.partial(scheduled, problem, instance, exogenous, rule)
-    table.line(shops, p_down, "greedy", play_greedily, best)
+    table.run(shops, p_down, "greedy", play_greedily, best)
     return best
 
 
@@ -155,10 +158,10 @@ def published_shops(table: Table, model: GNNPPO, shops: str, completions: int) -
         f"samples:{completions}:{TEMPERATURE}",
         f"pilot:{completions}",
     ):
-        table.line(shops, 0.0, name, functools.partial(decoded, problem, shop, model, name), best)
+        table.run(shops, 0.0, name, functools.partial(decoded, problem, shop, model, name), best)
     pilot = make("job_shop/pilot_search", problem, 0, completions=completions)
     name = f"job_shop/pilot_search completions:{completions}"
-    table.line(shops, 0.0, name, functools.partial(scheduled, problem, shop, None, pilot), best)
+    table.run(shops, 0.0, name, functools.partial(scheduled, problem, shop, None, pilot), best)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
