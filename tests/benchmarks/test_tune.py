@@ -84,7 +84,7 @@ def test_the_best_is_written(tmp_path, monkeypatch):
 
 
 def test_bad_spaces(tmp_path, monkeypatch, capsys):
-    with pytest.raises(UserError, match=r"expected an agent with a tuning space, expo.*, rlpd, got"):
+    with pytest.raises(UserError, match=r"with a tuning space, expo.*, rlpd, got"):
         load_space("hdpo", CAR)
     path = tmp_path / "x.yml"
     monkeypatch.setattr(tune, "space_path", lambda name: path)
