@@ -41,7 +41,7 @@ def test_reproduces_its_evaluation(folder, tmp_path, capsys):
 def test_says_how_it_was_trained(folder):
     config = yaml.safe_load((folder / "config.yml").read_text())
     curve = (folder / "curve.csv").read_text().splitlines()
-    # Points of the curve are a hundredth of the training apart, but none is in an unfinished episode.
+    # Points are a hundredth of the training apart, but none is in an unfinished episode.
     assert int(curve[-1].split(",")[0]) >= 0.75 * config["hyperparams"]["n_timesteps"]
 
 
