@@ -164,7 +164,7 @@ def test_hyperparameters_of_an_id_override_the_default_and_are_overridden():
     assert published.algorithm["reuse_rollouts"] == 6
     assert published.algorithm["policy_kwargs"] == {"head_gain": "tanh"}
     assert published.algorithm["gamma"] == 0.5
-    known = "allowed are adp, bq_nco, gnn_ppo, hdpo"
+    known = "allowed are adp, bq_nco"
     with pytest.raises(UserError, match=f"algo: unknown 'sarsa'; {known}"):
         hyperparameters.load("sarsa", "or_envs/TSP-v0", {})
     with pytest.raises(UserError, match="n_envs: expected an integer >= 1, got 0"):
