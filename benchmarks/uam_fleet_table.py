@@ -104,8 +104,8 @@ def line(setting: str, name: str, days: Days, reference: Days) -> list[Any]:
     """Line of the table."""
     profit, num = days.profit, len(days.profit)
     ends = ["", "", ""]
-    if name != REFERENCE:
-        common = min(num, len(reference.profit))
+    common = min(num, len(reference.profit))
+    if name != REFERENCE and common > 1:
         difference = profit[:common] - reference.profit[:common]
         more = stratified_bootstrap(lambda arm: arm[0].mean(axis=-1), [difference])
         ends = [f"{x:.0f}" for x in (more.value, more.low, more.high) if x is not None]
