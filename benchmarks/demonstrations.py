@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from rich.progress import track
@@ -26,9 +26,19 @@ from or_envs.core import AnyProblem, Rule, concatenate, generators, policy_rule,
 from or_envs.core.actions import ActionChecker
 
 
+class Demonstrator(Protocol):
+    """Who is imitated, and in what; goes to other processes."""
+
+    def problem(self) -> AnyProblem:
+        """Build the problem."""
+
+    def play(self, first: int, num: int) -> Demonstrations:
+        """Play the instances with seeds ``first``, ..."""
+
+
 @dataclasses.dataclass(frozen=True)
-class Demonstrator:
-    """Who is imitated, and in what.
+class PreferringRule:
+    """A rule that scores all actions.
 
     Attributes
     ----------
@@ -155,17 +165,12 @@ def make_demonstrations(
     parts = [Demonstrations.load(path, problem) for path in paths]
     longest = max(part.actions.shape[1] for part in parts)
     luck = [part.exogenous for part in parts if part.exogenous is not None]
+    odds = [_stretch(p.preferences, longest, 0) for p in parts if p.preferences is not None]
     Demonstrations(
         concatenate([part.instance for part in parts]),
         concatenate(luck) if luck else None,
         np.concatenate([_stretch(part.actions, longest, -1) for part in parts]),
-        np.concatenate(
-            [
-                _stretch(part.preferences, longest, 0)
-                for part in parts
-                if part.preferences is not None
-            ]
-        ),
+        np.concatenate(odds) if odds else None,
     ).save(output)
     for path in paths:
         path.unlink()

@@ -9,59 +9,65 @@ again.
 from __future__ import annotations
 
 import argparse
-import functools
+import dataclasses
 import os
 import time
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 
 import or_envs
 from agents.gnn_ppo.demonstrations import Demonstrations
 from baselines.registration import make
 from benchmarks.cli import key_value
+from benchmarks.demonstrations import make_demonstrations
 from benchmarks.errors import UserError
 from benchmarks.problems import build_problem
-from or_envs.core import concatenate
+from or_envs.core import AnyProblem
 from or_envs.job_shop.problem import JobShop
 
 BLOCK = 100
 
 
-def play_block(
-    env_id: str,
-    env_kwargs: dict[str, Any],
-    contestant: str,
-    settings: dict[str, Any],
-    folder: Path,
-    first: int,
-    num: int,
-) -> Path:
-    """Schedule the instances with seeds ``first``, ..., and leave them in a file of ``folder``."""
-    path = folder / f"{first}-{num}.npz"
-    if path.is_file():
-        return path
-    problem = build_problem(env_id, env_kwargs)
-    player = make(contestant, problem, first, **settings)
-    instance, exogenous = or_envs.sample(problem, first, num)
-    if hasattr(player, "solve"):
-        plans = [player.solve(instance.rows(np.array([row]))).actions for row in range(num)]
-        actions = np.full((num, max(len(plan) for plan in plans)), -1)
-        for row, plan in enumerate(plans):
-            actions[row, : len(plan)] = plan
-    else:
-        played = or_envs.simulate(problem, player, instance, exogenous)
-        steps = np.arange(played.actions.shape[1])
-        actions = np.where(steps < played.num_steps[:, None], played.actions, -1)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    Demonstrations(instance, exogenous, actions).save(temporary)
-    os.replace(temporary, path)
-    return path
+@dataclasses.dataclass(frozen=True)
+class Scheduler:
+    """Schedules job shops for an agent to imitate.
+
+    Attributes
+    ----------
+    env_id, env_kwargs
+        The environment, a job shop.
+    name, settings
+        A baseline and its arguments.
+    """
+
+    env_id: str
+    env_kwargs: Mapping[str, Any]
+    name: str
+    settings: Mapping[str, Any]
+
+    def problem(self) -> AnyProblem:
+        """Build the problem."""
+        return build_problem(self.env_id, self.env_kwargs)
+
+    def play(self, first: int, num: int) -> Demonstrations:
+        """Schedule the instances with seeds ``first``, ..."""
+        problem = self.problem()
+        player = make(self.name, problem, first, **self.settings)
+        instance, exogenous = or_envs.sample(problem, first, num)
+        if hasattr(player, "solve"):
+            plans = [player.solve(instance.rows(np.array([row]))).actions for row in range(num)]
+            actions = np.full((num, max(len(plan) for plan in plans)), -1)
+            for row, plan in enumerate(plans):
+                actions[row, : len(plan)] = plan
+        else:
+            played = or_envs.simulate(problem, player, instance, exogenous)
+            steps = np.arange(played.actions.shape[1])
+            actions = np.where(steps < played.num_steps[:, None], played.actions, -1)
+        return Demonstrations(instance, exogenous, actions)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -92,32 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             " which plans whole episodes"
         )
     start = time.perf_counter()
-    folder = args.output.with_suffix(".parts")
-    folder.mkdir(parents=True, exist_ok=True)
-    blocks = range(0, args.num, BLOCK)
-    work = functools.partial(play_block, args.env, kwargs, args.contestant, settings, folder)
-    firsts = [args.seed + block for block in blocks]
-    sizes = [min(BLOCK, args.num - block) for block in blocks]
-    with ProcessPoolExecutor(args.workers) as pool:
-        paths = list(track(pool.map(work, firsts, sizes), "scheduling", total=len(firsts)))
-    parts = [Demonstrations.load(path, problem) for path in paths]
-    longest = max(part.actions.shape[1] for part in parts)
-    actions = np.concatenate(
-        [
-            np.pad(p.actions, ((0, 0), (0, longest - p.actions.shape[1])), constant_values=-1)
-            for p in parts
-        ]
-    )
-    luck = [part.exogenous for part in parts if part.exogenous is not None]
-    together = Demonstrations(
-        concatenate([part.instance for part in parts]),
-        concatenate(luck) if luck else None,
-        actions,
-    )
-    together.save(args.output)
-    for path in paths:
-        path.unlink()
-    folder.rmdir()
+    scheduler = Scheduler(args.env, kwargs, args.contestant, settings)
+    make_demonstrations(scheduler, args.num, args.output, args.seed, args.workers, BLOCK)
     seconds = time.perf_counter() - start
     Console().print(f"written: {args.output}, {args.num} instances, {seconds:.1f} s")
 

@@ -9,16 +9,14 @@ labels from all cores before.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
-import json
 import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cli, job_shop_labels, job_shop_table
+from benchmarks import job_shop_labels, job_shop_table, recipes
 
 ENV = "or_envs/JobShop-v0"
 
@@ -91,47 +89,38 @@ def make(name: str, folder: Path, workers: int, device: str, fraction: float) ->
     if not labels.is_file():
         job_shop_labels.main(
             [
-                *("--env", ENV, "--env-kwargs", *_pairs({**model.env_kwargs, "p_down": 0.0})),
-                *("--settings", *_pairs({"completions": model.completions})),
+                *(
+                    "--env",
+                    ENV,
+                    "--env-kwargs",
+                    *recipes.pairs({**model.env_kwargs, "p_down": 0.0}),
+                ),
+                *("--settings", *recipes.pairs({"completions": model.completions})),
                 *("--num", str(max(int(model.labels * fraction), 10))),
                 *("--workers", str(workers), "--output", str(labels)),
             ]
         )
-    run = folder / "run"
-    trained = sorted(run.glob("*/*/model.safetensors"))
-    unfinished = sorted(run.glob("*/*/config.yml"))
-    if not trained:
-        arguments = ["train", "--device", device]
-        if unfinished:
-            arguments += ["--resume", str(unfinished[-1].parent)]
-        else:
-            settings = {**model.hyperparams, "labels": [str(labels)]}
-            arguments += ["--algo", "gnn_ppo", "--env", ENV]
-            arguments += ["--env-kwargs", *_pairs(model.env_kwargs)]
-            arguments += ["--timesteps", str(max(int(model.timesteps * fraction), 1000))]
-            arguments += ["--hyperparams", *_pairs(settings), "--output", str(run)]
-        if cli.main(arguments):
-            raise SystemExit(f"{name}: training failed")
-        trained = sorted(run.glob("*/*/model.safetensors"))
-    shutil.copytree(trained[-1].parent, folder / "model", dirs_exist_ok=True)
+    trained = recipes.train(
+        "gnn_ppo",
+        ENV,
+        model.env_kwargs,
+        max(int(model.timesteps * fraction), 1000),
+        {**model.hyperparams, "labels": [str(labels)]},
+        folder / "run",
+        device,
+    )
+    shutil.copytree(trained, folder / "model", dirs_exist_ok=True)
     table = folder / "table.csv"
-    if not table.is_file():
-        part = folder / "table.part"
-        with part.open("w", encoding="utf-8") as file, contextlib.redirect_stdout(file):
-            job_shop_table.main(
-                [
-                    *(str(folder / "model"), "--num", str(max(int(512 * fraction), 4))),
-                    *("--completions", str(max(int(64 * fraction), 2))),
-                    *("--groups", *model.groups),
-                ]
-            )
-        os.replace(part, table)
+    recipes.write_table(
+        table,
+        job_shop_table.main,
+        [
+            *(str(folder / "model"), "--num", str(max(int(512 * fraction), 4))),
+            *("--completions", str(max(int(64 * fraction), 2))),
+            *("--groups", *model.groups),
+        ],
+    )
     return table
-
-
-def _pairs(options: dict[str, Any]) -> list[str]:
-    """``key:value`` as the command line takes it; JSON is YAML."""
-    return [f"{key}:{json.dumps(value)}" for key, value in options.items()]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -9,16 +9,14 @@ package; each takes less than half an hour on two cores. Those of ``large`` are 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
-import json
 import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cli, construction_gaps, labels
+from benchmarks import construction_gaps, labels, recipes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,52 +192,38 @@ def make(name: str, folder: Path, workers: int, device: str, fraction: float) ->
         if not path.is_file():
             labels.main(
                 [
-                    *("--env", model.env_id, "--env-kwargs", *_pairs(part.env_kwargs)),
+                    *("--env", model.env_id, "--env-kwargs", *recipes.pairs(part.env_kwargs)),
                     *("--solver", part.solver, *_option("--solver-kwargs", part.settings)),
                     *("--num", str(max(int(part.num * fraction), 20))),
                     *("--workers", str(workers), "--output", str(path)),
                 ]
             )
-    run = folder / "run"
-    trained = sorted(run.glob("*/*/model.safetensors"))
-    unfinished = sorted(run.glob("*/*/config.yml"))
-    if not trained:
-        arguments = ["train", "--device", device]
-        if unfinished:
-            arguments += ["--resume", str(unfinished[-1].parent)]
-        else:
-            settings = {**model.hyperparams, "labels": files}
-            arguments += ["--algo", "bq_nco", "--env", model.env_id]
-            arguments += ["--env-kwargs", *_pairs(model.env_kwargs)]
-            arguments += ["--timesteps", str(max(int(model.timesteps * fraction), 1000))]
-            arguments += ["--hyperparams", *_pairs(settings), "--output", str(run)]
-        if cli.main(arguments):
-            raise SystemExit(f"{name}: training failed")
-        trained = sorted(run.glob("*/*/model.safetensors"))
+    trained = recipes.train(
+        "bq_nco",
+        model.env_id,
+        model.env_kwargs,
+        max(int(model.timesteps * fraction), 1000),
+        {**model.hyperparams, "labels": files},
+        folder / "run",
+        device,
+    )
     model_folder = folder / "model"
-    shutil.copytree(trained[-1].parent, model_folder, dirs_exist_ok=True)
+    shutil.copytree(trained, model_folder, dirs_exist_ok=True)
     table = folder / "gaps.csv"
-    if not table.is_file():
-        part_file = folder / "gaps.part"
-        with part_file.open("w", encoding="utf-8") as file, contextlib.redirect_stdout(file):
-            construction_gaps.main(
-                [
-                    *(str(model_folder), *_option("--env-kwargs", model.test_kwargs)),
-                    *("--num", str(max(int(1000 * fraction), 4))),
-                    *("--reference", model.reference, "--decoders", *model.decoders),
-                ]
-            )
-        os.replace(part_file, table)
+    recipes.write_table(
+        table,
+        construction_gaps.main,
+        [
+            *(str(model_folder), *_option("--env-kwargs", model.test_kwargs)),
+            *("--num", str(max(int(1000 * fraction), 4))),
+            *("--reference", model.reference, "--decoders", *model.decoders),
+        ],
+    )
     return table
 
 
-def _pairs(options: dict[str, Any]) -> list[str]:
-    """``key:value`` as the command line takes it; JSON is YAML."""
-    return [f"{key}:{json.dumps(value)}" for key, value in options.items()]
-
-
 def _option(flag: str, options: dict[str, Any]) -> list[str]:
-    return [flag, *_pairs(options)] if options else []
+    return [flag, *recipes.pairs(options)] if options else []
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

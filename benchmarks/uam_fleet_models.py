@@ -9,9 +9,7 @@ agent of the last round goes on to learn by PPO. Playing, it needs no bid prices
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
-import json
 import os
 import shutil
 import time
@@ -19,8 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cli, uam_fleet_table
-from benchmarks.demonstrations import Demonstrator, make_demonstrations
+from benchmarks import recipes, uam_fleet_table
+from benchmarks.demonstrations import PreferringRule, make_demonstrations
 from benchmarks.uam_fleet_table import ENV
 
 
@@ -73,7 +71,7 @@ def make(name: str, folder: Path, workers: int, device: str, fraction: float) ->
         labels.append(folder / f"labels-{number}.npz")
         if not labels[-1].is_file():
             start = time.perf_counter()
-            demonstrator = Demonstrator(
+            demonstrator = PreferringRule(
                 ENV, model.env_kwargs, model.teacher, model.settings, player=trained
             )
             make_demonstrations(demonstrator, num, labels[-1], seed, workers)
@@ -81,41 +79,22 @@ def make(name: str, folder: Path, workers: int, device: str, fraction: float) ->
         seed += num
         last = number == len(model.days) - 1
         timesteps = max(int(model.timesteps * fraction), 1) if last else 1
-        trained = _train(model, folder / f"run-{number}", labels, timesteps, device)
+        trained = recipes.train(
+            "gnn_ppo",
+            ENV,
+            model.env_kwargs,
+            timesteps,
+            {**model.hyperparams, "labels": [str(path) for path in labels]},
+            folder / f"run-{number}",
+            device,
+        )
     assert trained is not None
     shutil.copytree(trained, folder / "model", dirs_exist_ok=True)
     table = folder / "table.csv"
-    if not table.is_file():
-        part = folder / "table.part"
-        with part.open("w", encoding="utf-8") as file, contextlib.redirect_stdout(file):
-            num = max(int(100 * fraction), 2)
-            uam_fleet_table.main([str(folder / "model"), "--num", str(num)])
-        os.replace(part, table)
+    num = max(int(100 * fraction), 2)
+    arguments = [str(folder / "model"), "--num", str(num)]
+    recipes.write_table(table, uam_fleet_table.main, arguments)
     return table
-
-
-def _train(model: Model, output: Path, labels: Sequence[Path], timesteps: int, device: str) -> Path:
-    """Imitate, and train on so many decisions; returns the folder of the model."""
-    trained = sorted(output.glob("*/*/model.safetensors"))
-    unfinished = sorted(output.glob("*/*/config.yml"))
-    if not trained:
-        arguments = ["train", "--device", device]
-        if unfinished:
-            arguments += ["--resume", str(unfinished[-1].parent)]
-        else:
-            settings = {**model.hyperparams, "labels": [str(path) for path in labels]}
-            arguments += ["--algo", "gnn_ppo", "--env", ENV, "--timesteps", str(timesteps)]
-            arguments += ["--env-kwargs", *_pairs(model.env_kwargs)]
-            arguments += ["--hyperparams", *_pairs(settings), "--output", str(output)]
-        if cli.main(arguments):
-            raise SystemExit(f"{output}: training failed")
-        trained = sorted(output.glob("*/*/model.safetensors"))
-    return trained[-1].parent
-
-
-def _pairs(options: dict[str, Any]) -> list[str]:
-    """``key:value`` as the command line takes it; JSON is YAML."""
-    return [f"{key}:{json.dumps(value)}" for key, value in options.items()]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -12,7 +12,7 @@ import or_envs
 from agents.gnn_ppo.demonstrations import Demonstrations
 from baselines.uam_fleet.tuned_linear import weighted_prices
 from benchmarks import uam_fleet_models, uam_fleet_table
-from benchmarks.demonstrations import Demonstrator, make_demonstrations
+from benchmarks.demonstrations import PreferringRule, make_demonstrations
 from benchmarks.uam_fleet_table import AGENT, ENV, REFERENCE, RULES, TUNED, Days, line, read, write
 
 
@@ -42,7 +42,7 @@ def test_a_line_by_hand():
 def tiny(**changes):
     settings = {"num_tapes": 1, "step": 15.0}
     kwargs = {"preset": "tiny"}
-    return Demonstrator(ENV, kwargs, "uam_fleet/weighted_bid_price", settings, **changes)
+    return PreferringRule(ENV, kwargs, "uam_fleet/weighted_bid_price", settings, **changes)
 
 
 def test_demonstrations_are_what_the_rule_prefers(tmp_path):
