@@ -98,17 +98,21 @@ SMALL: dict[str, Model] = {
         improve_iterations=2,
     ),
     "TSP-50": _tsp(
-        50, LabelSet({"num_cities": 50}, _SEARCH, {"iterations": 12}, 60_000), timesteps=2_200_000
+        50,
+        LabelSet({"num_cities": 50}, _SEARCH, {"iterations": 12}, 60_000),
+        timesteps=1_850_000,
+        reinforce=0.135,
+        groups=32,
     ),
     "CVRP-20": Model(
         "or_envs/CVRP-v0",
         {"num_customers": 20},
         (LabelSet({"num_customers": 20}, _HGS, {**_QUICK, "iterations": 30}, 80_000),),
-        6_500_000,
+        4_200_000,
         _KOOL,
         _HGS,
         ("greedy", "beam:16"),
-        _HALF,
+        {**_HALF, "reinforce": 0.2},
     ),
     "ATSP-20": Model(
         "or_envs/ATSP-v0",
@@ -128,11 +132,11 @@ SMALL: dict[str, Model] = {
                 {"num_customers": 20}, "routing/orienteering_search", {"iterations": 300}, 80_000
             ),
         ),
-        2_700_000,
+        2_800_000,
         _KOOL,
         "routing/orienteering_search",
         ("greedy", "beam:16"),
-        _HALF,
+        {**_HALF, "reinforce": 0.3},
     ),
     "Knapsack-100": Model(
         "or_envs/Knapsack-v0",
