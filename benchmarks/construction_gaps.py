@@ -34,13 +34,15 @@ COLUMNS = ("contestant", "instances", "cost", "gap_percent", "standard_error", "
 ROWS = 250
 
 
-def decode(search: Callable[[Any], Construction], problem: AnyProblem, instance: Any) -> np.ndarray:
+def decode(
+    search: Callable[[Any], Construction], problem: AnyProblem, instance: Any, device: str
+) -> np.ndarray:
     """Costs (B,) of the solutions, replayed."""
     costs = np.empty(instance.num)
     for start in range(0, instance.num, ROWS):
         rows = np.arange(start, min(start + ROWS, instance.num))
         some = instance.rows(rows)
-        actions = search(some.to_torch("cpu", torch.float32)).actions.numpy()
+        actions = search(some.to_torch(device, torch.float32)).actions.cpu().numpy()
         # After the end of an episode any action of the space will do.
         costs[rows] = -or_envs.simulate(problem, np.maximum(actions, 0), some).total_reward
     return costs
@@ -72,12 +74,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--reference-kwargs", nargs="+", type=key_value, default=[], metavar="K:V")
     parser.add_argument("--baselines", nargs="*", default=[])
     parser.add_argument("--decoders", nargs="*", default=["greedy"])
+    parser.add_argument("--device", default="cpu", help="of torch, for the agent")
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)
     trained = yaml.safe_load((args.run / "config.yml").read_text())
     kwargs = {**trained["env_kwargs"], **dict(args.env_kwargs)}
     problem = build_problem(trained["env"], kwargs)
-    model = BQNCO.load(args.run / MODEL, device="cpu")
+    model = BQNCO.load(args.run / MODEL, device=args.device)
     instance, _ = or_envs.sample(problem, 0, args.num)
     one = instance.rows(np.array([0]))
     settings = dict(args.reference_kwargs)
@@ -104,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         search = decoder(name, model.policy, problem)
         report(
             f"bq_nco {name}",
-            lambda data, search=search: decode(search, problem, data),  # type: ignore[misc]
+            lambda data, search=search: decode(search, problem, data, args.device),  # type: ignore[misc]
         )
 
 

@@ -158,28 +158,30 @@ LARGE: dict[str, Model] = {
     "TSP-100": _tsp(
         100,
         *(
-            LabelSet({"num_cities": size, "instance": kind}, _SEARCH, {"iterations": 20}, num)
+            LabelSet({"num_cities": size, "instance": kind}, _SEARCH, {"iterations": 25}, num)
             for size, kind, num in (
                 (100, "uniform", 60_000),
-                (100, "clustered", 30_000),
+                (100, "clustered", 25_000),
                 (50, "uniform", 20_000),
             )
         ),
-        timesteps=200_000_000,
+        timesteps=100_000_000,
+        reinforce=0.2,
+        groups=256,
         **_LARGE,
     ),
     "CVRP-100": Model(
         "or_envs/CVRP-v0",
         {"num_customers": 100},
         tuple(
-            LabelSet({"num_customers": size}, _HGS, {**_QUICK, "iterations": 300}, num)
-            for size, num in ((100, 40_000), (50, 40_000))
+            LabelSet({"num_customers": size}, _HGS, {**_QUICK, "iterations": 60}, num)
+            for size, num in ((100, 10_000), (50, 20_000))
         ),
-        200_000_000,
+        40_000_000,
         _KOOL,
         _HGS,
         ("greedy", "beam:16"),
-        _LARGE,
+        {**_LARGE, "reinforce": 0.3, "groups": 256},
     ),
 }
 MODELS = SMALL | LARGE
@@ -221,6 +223,7 @@ def make(name: str, folder: Path, workers: int, device: str, fraction: float) ->
             *(str(model_folder), *_option("--env-kwargs", model.test_kwargs)),
             *("--num", str(max(int(1000 * fraction), 4))),
             *("--reference", model.reference, "--decoders", *model.decoders),
+            *("--device", device),
         ],
     )
     return table

@@ -57,7 +57,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         benchmarks.labels`` makes them with any solver). Every update draws from one of them, so
         that sizes and distributions can be mixed; they may differ from the environment's.
     learning_rate
-        Of Adam, after a linear warm-up; falls to 0 along a cosine.
+        Of Adam while imitating, after a linear warm-up; falls to 0 along a cosine.
     warm_up
         Updates of the warm-up.
     tokens
@@ -71,6 +71,8 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
     reinforce
         Share of the training, at its end, that follows the policy gradient of the policy's own
         solutions of fresh instances, in [0, 1]; see :mod:`agents.bq_nco.reinforce`.
+    reinforce_rate
+        Learning rate there; falls to 0 along a line.
     groups, group_size
         Instances of such an update, and solutions of each.
     improve_iterations
@@ -109,6 +111,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         improve_every: int = 0,
         improve_iterations: int = 2,
         reinforce: float = 0.0,
+        reinforce_rate: float = 2e-4,
         groups: int = 64,
         group_size: int = 8,
         dev_instances: int = 256,
@@ -137,8 +140,9 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
                 raise ValueError(f"{name}: expected an integer >= {least}, got {value}")
         if not 0 <= reinforce <= 1:
             raise ValueError(f"reinforce: expected a number in [0, 1], got {reinforce}")
-        if not max_grad_norm > 0:
-            raise ValueError(f"max_grad_norm: expected a number > 0, got {max_grad_norm}")
+        for name, number in (("reinforce_rate", reinforce_rate), ("max_grad_norm", max_grad_norm)):
+            if not number > 0:
+                raise ValueError(f"{name}: expected a number > 0, got {number}")
         super().__init__(
             policy,
             env,
@@ -158,6 +162,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         self.improve_every = improve_every
         self.improve_iterations = improve_iterations
         self.reinforce = reinforce
+        self.reinforce_rate = reinforce_rate
         self.groups = groups
         self.group_size = group_size
         self.dev_instances = dev_instances
@@ -193,9 +198,15 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
 
     def _setup_lr_schedule(self) -> None:
         start = float(self.learning_rate)  # type: ignore[arg-type]
-        self.lr_schedule = FloatSchedule(
-            lambda left: start * 0.5 * (1 - math.cos(math.pi * min(max(left, 0.0), 1.0)))
-        )
+
+        def rate(left: float) -> float:
+            left = min(max(left, 0.0), 1.0)
+            if left <= self.reinforce:
+                return self.reinforce_rate * left / max(self.reinforce, 1e-9)
+            share = (left - self.reinforce) / (1 - self.reinforce)
+            return start * 0.5 * (1 - math.cos(math.pi * share))
+
+        self.lr_schedule = FloatSchedule(rate)
 
     def _problem(self) -> AnyProblem:
         assert self.env is not None

@@ -435,7 +435,7 @@ def test_the_gradient_makes_better_solutions_likelier(tmp_path):
 
 @pytest.mark.parametrize("name", ["TSP", "CVRP", "Orienteering"])
 def test_reinforcement_needs_no_labels(name, tmp_path):
-    settings = {"reinforce": 1.0, "groups": 16, "learning_rate": 3e-3, "max_grad_norm": 10.0}
+    settings = {"reinforce": 1.0, "groups": 16, "reinforce_rate": 3e-3, "max_grad_norm": 10.0}
     model = model_of(name, tmp_path, **settings)
     model.labels = ()
     problem = problem_of(name)
