@@ -33,7 +33,7 @@ class BQPolicy(BasePolicy):
     precision
         "float32", or "bfloat16" for the network's matrix products.
     compiled
-        Compile the network (torch.compile), which pays on GPUs.
+        Compile the network's blocks (torch.compile), which pays on GPUs.
     use_sde
         SB3 hands it over; there is nothing to explore with.
     **architecture
@@ -67,8 +67,10 @@ class BQPolicy(BasePolicy):
         self.view = view_of(problem, canonical)
         self.precision = precision
         self.network = BQNetwork(self.view, **architecture)
-        forward = self.network.forward
-        self._forward = torch.compile(forward, dynamic=True) if compiled else forward
+        if compiled:
+            # One by one: their code is the same, so that it is compiled once for all of them.
+            for block in self.network.blocks:
+                block.compile(dynamic=True)
         self.optimizer = self.optimizer_class(
             self.parameters(),
             lr=lr_schedule(1),  # type: ignore[call-arg]
@@ -80,7 +82,7 @@ class BQPolicy(BasePolicy):
         tail = self.view(instance, state)
         half = self.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            return self._forward(tail), tail.actions.flatten(1)
+            return self.network(tail), tail.actions.flatten(1)
 
     @torch.no_grad()
     def decide(
