@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 ENVIRONMENTS = {id.partition("/")[2].removesuffix("-v0"): id for id in PROBLEMS}
-BASH = re.compile(r"(<!-- not run: .+ -->\n)?^```bash\n(.*?)^```", re.M | re.S)
+BASH = re.compile(r"(<!-- not run: [^\n]+ -->\n)?^```bash\n(.*?)^```", re.M | re.S)
 
 
 def name_of(page):
