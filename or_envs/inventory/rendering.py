@@ -90,6 +90,7 @@ def _draw_pipelines(axes: Axes, episode: Episode) -> None:
     axes.set_xlabel("periods from now", fontsize=8)
     axes.set_ylabel("units", fontsize=8)
     axes.set_xticks(slots)
+    axes.set_ylim(0, max(1.0, axes.get_ylim()[1]))
     axes.tick_params(labelsize=7)
 
 
@@ -117,12 +118,15 @@ def _draw_orders(axes: Axes, episode: Episode) -> None:
     last: Any = episode.actions[-1] if episode.actions else np.zeros(edges)
     values = np.atleast_1d(np.asarray(last, dtype=float))
     axes.bar(np.arange(1, len(values) + 1), values, color="#2b6ca3")
-    mode = "orders" if _problem(episode).decoder.mode == "orders" else "actions"
+    decoder = _problem(episode).decoder
+    mode = "orders" if decoder.mode == "orders" and not decoder.normalized else "actions"
     axes.set_title(f"last {mode}", loc="left", fontsize=9)
     axes.set_xlabel("edge" if len(values) > 1 else "", fontsize=8)
     axes.tick_params(labelsize=7)
     axes.set_xlim(0.3, len(values) + 0.7)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    low, high = axes.get_ylim()
+    axes.set_ylim(low if values.min() < 0 else 0.0, max(1.0, high))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def _problem(episode: Episode) -> InventoryNetwork:

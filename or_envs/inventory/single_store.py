@@ -110,7 +110,7 @@ class SingleStoreBacklog(InventoryNetwork):
 
 
 class SingleStoreLostSales(InventoryNetwork):
-    """One store whose unmet demand is lost (the testbed of Zipkin, Oper. Res. 56(4), 2008).
+    """One store whose unmet demand is lost (the testbed of Zipkin, Oper. Res. 56(5), 2008).
 
     Parameters
     ----------

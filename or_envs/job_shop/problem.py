@@ -101,7 +101,7 @@ class JobShop(Problem[JobShopInstance, JobShopState, Shutdowns]):
       advances by itself where no load is allowed. In mode "swap" every circle of jobs that wait for
       one another's machines turns by itself as soon as all its machines are up: nobody else can use
       these machines before.
-    - Observation "jobs": Dict of float32 "jobs" (J, 22), one token a job, see
+    - Observation "jobs": Dict of float32 "jobs" (J, 33), one token a job, see
       :data:`or_envs.job_shop.observations.JOB_FEATURES`, and "action_mask" (J + 1,), 1 where the
       action is allowed.
     - Observation "graph": Dict of float32 "nodes" (J, K, 13), one node an operation, see
