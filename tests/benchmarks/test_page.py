@@ -1,3 +1,4 @@
+import dataclasses
 import re
 
 import pytest
@@ -5,7 +6,8 @@ from rich.console import Console
 
 from benchmarks.across import compare
 from benchmarks.backgrounds import gather
-from benchmarks.config import load_suite
+from benchmarks.config import ContestantConfig, load_suite
+from benchmarks.contestants import is_learned
 from benchmarks.episode_pictures import draw_episodes
 from benchmarks.errors import UserError
 from benchmarks.leaderboard import build_tables
@@ -103,3 +105,19 @@ def test_a_picture_that_fails_does_not_cost_the_page(tmp_path):
     found = draw_episodes(table, problem, tmp_path / "tiny", 2, console)
     assert list(found) == ["idle"]
     assert "no picture of good_after: not yet" in console.export_text()
+
+
+def test_an_agent_trained_before_shows_its_training(tmp_path):
+    """It counts as learned, and its settings and curve are those of its folder."""
+    suite, records = example(tmp_path, PROBLEMS[:1])
+    (problem,) = suite.problems
+    name = "adp-LotSizing-15x5"
+    trained = ContestantConfig("benchmarks.players:trained", "index_policy", {"name": name})
+    contestants = tuple(c for c in problem.contestants if c.label != trained.label)
+    problem = dataclasses.replace(problem, contestants=(*contestants, trained))
+    suite = dataclasses.replace(suite, problems=(problem,))
+    found = gather(suite, build_tables(records), tmp_path, 0, Console(quiet=True))
+    background = found["or_envs/LotSizing-v0", "15x5", "index_policy"]
+    assert is_learned(trained.name)
+    assert background.settings["n_timesteps"] == 1_000_000
+    assert list(background.curves) == ["seed 0"]
