@@ -237,7 +237,7 @@ def _identity(cell: Cell) -> dict[str, Any]:
         "instance": cell.instance,
         "contestant": cell.contestant.label,
         "reference": cell.contestant.reference,
-        "learned": contestants.is_agent(cell.contestant.name),
+        "learned": contestants.is_learned(cell.contestant.name),
         "seed": cell.seed,
         "first_episode_seed": cell.first_episode_seed,
         "versions": versions(),

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import html
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.claim import ALL, ALPHA, Claim, ClaimRow
+from benchmarks.claim import ALL, ALPHA, THRESHOLDS, Claim, ClaimRow
+from benchmarks.columns import number
 from benchmarks.files import write_atomically
-from benchmarks.plots import profiles_png
-from benchmarks.report import STYLE, number
+from benchmarks.page.frame import escape, page
+from benchmarks.plots import profiles_svg
 from benchmarks.statistics import RESAMPLES
 
 if TYPE_CHECKING:
@@ -71,28 +71,24 @@ def to_markdown(claim: Claim) -> str:
 
 def to_html(claim: Claim) -> str:
     """One page without any outside resource."""
-    title = html.escape(claim.suite)
     parts = [
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>or-bench: {title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>",
-        *(f"<p>{html.escape(line)}</p>" for line in explanation(claim)),
+        f'<header class="top"><h1>{escape(claim.suite)}</h1>',
+        *(f"<p>{escape(line)}</p>" for line in explanation(claim)),
+        "</header><main>",
     ]
     for instance, rows in _sections(claim):
-        parts.append(f'<h2>{html.escape(_title(instance))}</h2><div class="scroll"><table>')
-        parts.append("<tr>" + "".join(f"<th>{name}</th>" for name in _HEADERS) + "</tr>")
+        parts.append(f'<section><h2>{escape(_title(instance))}</h2><div class="box"><table>')
+        parts.append("<thead><tr>" + "".join(f"<th>{name}</th>" for name in _HEADERS))
+        parts.append("</tr></thead><tbody>")
         for row in rows:
-            cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(row))
+            cells = "".join(f"<td>{escape(cell)}</td>" for cell in _cells(row))
             parts.append(f"<tr>{cells}</tr>")
-        parts.append("</table></div>")
+        parts.append("</tbody></table></div></section>")
     if claim.profiles:
-        parts.append(
-            "<h2>Performance profiles</h2>"
-            '<img alt="Share of runs above each score, per learned arm"'
-            f' src="data:image/png;base64,{profiles_png(claim.profiles)}">'
-        )
-    parts.append("</body></html>")
-    return "\n".join(parts) + "\n"
+        labels = ("score", "share of runs with a higher score")
+        drawn = profiles_svg(claim.profiles, THRESHOLDS, labels, "profiles")
+        parts.append(f"<section><h2>Performance profiles</h2><figure>{drawn}</figure></section>")
+    return page(f"{claim.suite} · or-bench", [*parts, "</main>"])
 
 
 def explanation(claim: Claim) -> list[str]:

@@ -125,6 +125,13 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
     sub.add_argument("--workers", type=_at_least(1), default=cores(), help="processes")
     _add_device(sub)
+    sub.add_argument(
+        "--pictures",
+        type=_at_least(0),
+        default=1,
+        metavar="N",
+        help="contestants per problem with a drawn episode on the page",
+    )
     sub.set_defaults(run=commands.leaderboard)
 
     sub = subparsers.add_parser("render", help="draw one episode")

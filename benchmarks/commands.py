@@ -217,6 +217,7 @@ def leaderboard(options: argparse.Namespace) -> None:
     """Run what is missing of a suite, print its tables and write its files."""
     from rich.console import Console
 
+    from benchmarks.backgrounds import gather
     from benchmarks.claim import build_claim
     from benchmarks.claim_report import write_claim
     from benchmarks.leaderboard import build_tables
@@ -229,9 +230,11 @@ def leaderboard(options: argparse.Namespace) -> None:
     if not console.is_terminal:  # a file has no width to respect
         console = Console(width=160)
     records = run_suite(suite, options.results, options.workers, console)
-    write_reports(build_tables(records), records, options.results / suite.name, console)
+    folder, tables = options.results / suite.name, build_tables(records)
+    backgrounds = gather(suite, tables, folder, options.pictures, console)
+    write_reports(tables, backgrounds, folder, console)
     if suite.claim is not None:
-        write_claim(build_claim(records, suite.claim), options.results / suite.name, console)
+        write_claim(build_claim(records, suite.claim), folder, console)
 
 
 def render(options: argparse.Namespace) -> None:

@@ -23,6 +23,15 @@ def is_agent(name: str) -> bool:
     return name in agents()
 
 
+#: Contestants that play what was trained before.
+_TRAINED = ("benchmarks.players:trained", "benchmarks.players:TrainedSearch")
+
+
+def is_learned(name: str) -> bool:
+    """Whether a contestant was, or is to be, trained."""
+    return is_agent(name) or name in _TRAINED
+
+
 def check_name(name: str) -> None:
     """Refuse an unknown contestant.
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from pathlib import Path
 
 from stable_baselines3.common.callbacks import BaseCallback
 
-from benchmarks.files import write_atomically
-
-_COLUMNS = ("timesteps", "episodes", "mean_cost", "seconds")
+from benchmarks.curve_file import Line, read_curve, write_curve
 
 
 class TrainingCurve(BaseCallback):
@@ -29,13 +25,7 @@ class TrainingCurve(BaseCallback):
         super().__init__()
         self.path = path
         self._costs: list[float] = []
-        self._lines: list[tuple[int, int, float, float]] = []
-        if path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                self._lines = [
-                    (int(row[0]), int(row[1]), float(row[2]), float(row[3]))
-                    for row in list(csv.reader(file))[1:]
-                ]
+        self._lines: list[Line] = read_curve(path) if path.is_file() else []
 
     @property
     def points(self) -> list[tuple[int, float]]:
@@ -63,18 +53,11 @@ class TrainingCurve(BaseCallback):
             now = time.perf_counter() - self._start
             self._lines.append((self.num_timesteps, len(self._costs), mean, round(now, 3)))
             self._costs = []
-            self._write()
+            write_curve(self.path, self._lines)
 
     def _on_training_end(self) -> None:
         """The last update comes after the last roll-out; its time counts too."""
         if self._lines:
             now = time.perf_counter() - self._start
             self._lines[-1] = (*self._lines[-1][:3], round(now, 3))
-            self._write()
-
-    def _write(self) -> None:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(_COLUMNS)
-        writer.writerows(self._lines)
-        write_atomically(self.path, text.getvalue())
+            write_curve(self.path, self._lines)

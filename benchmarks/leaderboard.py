@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 
 from benchmarks.records import Record
-from benchmarks.statistics import Estimate, estimate, paired_gap, paired_gap_interval
+from benchmarks.statistics import (
+    Estimate,
+    estimate,
+    interquartile_mean,
+    paired_difference,
+    paired_gap,
+    paired_gap_interval,
+    stratified_bootstrap,
+)
 
 Kind = Literal["policy", "solver", "bound"]
+Look = Literal["learned", "rule", "solver", "sees the future", "bound"]
+
+#: Of a figure that a row does not have.
+_NOTHING = (None, None, None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,12 +32,20 @@ class Row:
 
     Attributes
     ----------
+    learned
+        Whether the contestant was trained.
     objective, ci_low, ci_high
         Mean cost (of a bound: mean lower bound) and its 95 % confidence interval.
+    iqm, iqm_low, iqm_high
+        Interquartile mean of the mean costs of the seeds, and its 95 % bootstrap interval over
+        seeds; only where there are several.
     gap_percent, reference
         How far the row is above ``reference``, on the episodes that both have.
     gap_low, gap_high
         95 % interval of the gap, from differences episode by episode.
+    difference, difference_low, difference_high
+        Cost minus that of the best ranked row on the episodes that both have, and its 95 %
+        interval, from differences episode by episode.
     train_seconds, decision_ms
         Means over seeds.
     seeds, episodes
@@ -34,6 +54,8 @@ class Row:
         Rows that see the future, and bounds, are never ranked.
     status
         "ok", with what a solver says of its runs, or "failed" with the reason.
+    hardware, versions
+        On what, and with what, the seeds were run; alternatives are divided by " | ".
     """
 
     suite: str
@@ -41,24 +63,51 @@ class Row:
     instance: str
     contestant: str
     kind: Kind
+    learned: bool
     objective: float | None
     ci_low: float | None
     ci_high: float | None
+    iqm: float | None
+    iqm_low: float | None
+    iqm_high: float | None
     gap_percent: float | None
     gap_low: float | None
     gap_high: float | None
     reference: str
+    difference: float | None
+    difference_low: float | None
+    difference_high: float | None
     train_seconds: float | None
     decision_ms: float | None
     seeds: int
     episodes: int
     sees_future: bool
     status: str
+    hardware: str
+    versions: str
 
     @property
     def competes(self) -> bool:
         """Whether the row is a contestant that plays by the rules of the ranking."""
         return self.kind != "bound" and not self.sees_future and self.objective is not None
+
+    @property
+    def look(self) -> Look:
+        """What the row is to a reader."""
+        if self.kind == "bound":
+            return "bound"
+        if self.sees_future:
+            return "sees the future"
+        if self.learned:
+            return "learned"
+        return "rule" if self.kind == "policy" else "solver"
+
+    @property
+    def level_with_best(self) -> bool:
+        """Whether the interval of the difference from the best ranked row includes 0."""
+        if self.difference_low is None or self.difference_high is None:
+            return False
+        return self.difference_low <= 0 <= self.difference_high
 
 
 #: Columns of the CSV file.
@@ -76,12 +125,35 @@ class Table:
         and failed ones.
     warnings
         What a reader must not overlook, one line each.
+    records
+        The records behind every row, by its ``contestant``.
+    run_gaps
+        Gap to the reference of every run of a ranked row in percent, (S,), by its ``contestant``;
+        empty where there is no gap.
     """
 
     env_id: str
     instance: str
     rows: tuple[Row, ...]
     warnings: tuple[str, ...]
+    records: Mapping[str, Sequence[Record]]
+    run_gaps: Mapping[str, np.ndarray]
+
+    @property
+    def title(self) -> str:
+        """Environment and instance."""
+        return f"{self.env_id}, {self.instance}"
+
+    @property
+    def reference(self) -> str | None:
+        """Contestant of the row that gaps are relative to."""
+        names = {row.reference.partition(", first ")[0] for row in self.rows if row.reference}
+        return names.pop() if names else None
+
+    @property
+    def ranking(self) -> tuple[Row, ...]:
+        """The ranked rows, by cost."""
+        return tuple(row for row in self.rows if self.ranked(row))
 
     def ranked(self, row: Row) -> bool:
         """Whether a row is ranked: it competes, and has played as many episodes as any does.
@@ -126,10 +198,25 @@ def _build_table(env_id: str, instance: str, records: Sequence[Record]) -> Table
         else:
             entries += _entries(name, group)
     reference = _chosen(entries) or _best_bound(entries) or _best_contestant(entries)
-    rows = [_row(entry, reference) for entry in entries]
+    best = _best_contestant(entries)
+    rows = [_row(entry, reference, best) for entry in entries]
     most = max((row.episodes for row in rows if row.competes), default=0)
     rows.sort(key=lambda row: _order(row, most))
-    return Table(env_id, instance, (*rows, *failed), tuple(_warnings(instance, entries)))
+    ranked = {row.contestant for row in rows if row.competes and row.episodes == most}
+    run_gaps: dict[str, np.ndarray] = {}
+    for entry in entries:
+        if entry.name in ranked and reference is not None:
+            gaps = [paired_gap(run[None], reference.values)[0] for run in entry.values]
+            if None not in gaps:
+                run_gaps[entry.name] = np.array(gaps)
+    return Table(
+        env_id,
+        instance,
+        (*rows, *failed),
+        tuple(_warnings(instance, entries)),
+        {**groups, **{entry.name: entry.records for entry in entries}},
+        run_gaps,
+    )
 
 
 def _entries(name: str, group: Sequence[Record]) -> list[_Entry]:
@@ -175,29 +262,34 @@ def _best_contestant(entries: Sequence[_Entry]) -> _Entry | None:
     return min(ranked, key=lambda entry: (-entry.values.shape[1], entry.values.mean()))
 
 
-def _row(entry: _Entry, reference: _Entry | None) -> Row:
-    summary = estimate(entry.values)
+def _row(entry: _Entry, reference: _Entry | None, best: _Entry | None) -> Row:
     gap, against = None, ""
-    interval: tuple[float | None, float | None] = (None, None)
+    gap_interval: tuple[float | None, float | None] = (None, None)
     if reference is not None:
         gap, common = paired_gap(entry.values, reference.values)
         if gap is not None and entry is not reference:
-            interval = paired_gap_interval(entry.values, reference.values)
+            gap_interval = paired_gap_interval(entry.values, reference.values)
         against = reference.name
         if common < entry.values.shape[1]:
             against += f", first {common} episodes"
+    difference = None
+    if best is not None and entry is not best:
+        difference = paired_difference(entry.values, best.values, over_runs=False)
+    iqm = None
+    if len(entry.values) > 1:
+        iqm = stratified_bootstrap(interquartile_mean, [entry.values.mean(axis=1)])
     details = {record.detail for record in entry.records if record.detail}
-    status = "ok" + (f" ({'; '.join(sorted(details))})" if details else "")
     return _make_row(
         entry.name,
         entry.kind,
         entry.records,
-        summary,
-        gap,
-        interval,
+        entry.values.shape[1],
+        "ok" + (f" ({'; '.join(sorted(details))})" if details else ""),
+        estimate(entry.values),
+        iqm,
+        (gap, *gap_interval),
         against,
-        entry.sees_future,
-        status,
+        difference,
     )
 
 
@@ -207,44 +299,53 @@ def _failed_row(name: str, group: Sequence[Record], broken: Sequence[Record]) ->
         for record in broken
     ]
     kind: Kind = "solver" if any(record.kind == "solver" for record in group) else "policy"
-    status = f"failed: {'; '.join(reasons)}"
-    sees_future = group[0].sees_future
-    return _make_row(name, kind, group, None, None, (None, None), "", sees_future, status)
+    return _make_row(name, kind, group, 0, f"failed: {'; '.join(reasons)}")
 
 
 def _make_row(
     name: str,
     kind: Kind,
     records: Sequence[Record],
-    summary: Estimate | None,
-    gap: float | None,
-    gap_interval: tuple[float | None, float | None],
-    reference: str,
-    sees_future: bool,
+    episodes: int,
     status: str,
+    cost: Estimate | None = None,
+    iqm: Estimate | None = None,
+    gap: tuple[float | None, float | None, float | None] = _NOTHING,
+    reference: str = "",
+    difference: Estimate | None = None,
 ) -> Row:
     first = records[0]
-    costs = first.costs if first.costs is not None else first.bounds
     return Row(
-        suite=first.suite,
-        env_id=first.env_id,
-        instance=first.instance,
-        contestant=name,
-        kind=kind,
-        objective=summary.value if summary else None,
-        ci_low=summary.low if summary else None,
-        ci_high=summary.high if summary else None,
-        gap_percent=gap,
-        gap_low=gap_interval[0],
-        gap_high=gap_interval[1],
-        reference=reference,
+        first.suite,
+        first.env_id,
+        first.instance,
+        name,
+        kind,
+        first.learned,
+        *_fields(cost),
+        *_fields(iqm),
+        *gap,
+        reference,
+        *_fields(difference),
         train_seconds=_mean([record.train_seconds for record in records]),
         decision_ms=_mean([record.decision_ms for record in records]),
         seeds=len(records),
-        episodes=len(costs) if summary and costs else 0,
-        sees_future=sees_future,
+        episodes=episodes,
+        sees_future=first.sees_future,
         status=status,
+        hardware=_alternatives([record.hardware for record in records]),
+        versions=_alternatives(
+            [", ".join(f"{k} {v}" for k, v in record.versions.items()) for record in records]
+        ),
     )
+
+
+def _fields(found: Estimate | None) -> tuple[float | None, float | None, float | None]:
+    return (found.value, found.low, found.high) if found else _NOTHING
+
+
+def _alternatives(texts: Sequence[str]) -> str:
+    return " | ".join(dict.fromkeys(texts))
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -54,10 +54,17 @@ def trained(problem: AnyProblem, seed: int, name: str) -> Any:
     UserError
         If there is no such folder, or its agent does not fit the problem.
     """
-    return load_player(str(_folder(name)), None, problem, seed)
+    return load_player(str(trained_folder(name)), None, problem, seed)
 
 
-def _folder(name: str) -> Path:
+def trained_folder(name: str) -> Path:
+    """Folder of a trained agent: one of the package, or any other.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
     packaged = Path(str(resources.files("benchmarks") / "trained" / name))
     for folder in (packaged, Path(name)):
         if folder.is_dir():
@@ -85,7 +92,7 @@ class TrainedSearch:
     """
 
     def __init__(self, problem: AnyProblem, seed: int, name: str, decoder: str) -> None:
-        model = load_model(_folder(name) / MODEL, None, problem)
+        model = load_model(trained_folder(name) / MODEL, None, problem)
         if not hasattr(model, "searcher"):
             raise UserError(f"contestant: the agent of {name!r} has no searches")
         try:

@@ -29,6 +29,12 @@ def problem_class(env_id: str) -> type[AnyProblem]:
     return found
 
 
+def family(env_id: str) -> str:
+    """Package of the problem, such as "or_envs.routing"; baselines are named within it."""
+    module: str = gym.spec(env_id).kwargs["problem"].partition(":")[0]
+    return module.rpartition(".")[0]
+
+
 def options(env_id: str) -> dict[str, Any]:
     """Options of an environment and their default values."""
     parameters = inspect.signature(problem_class(env_id)).parameters

@@ -33,7 +33,7 @@ class Record:
     reference
         Whether gaps are relative to this contestant.
     learned
-        Whether the contestant was trained.
+        Whether the contestant was trained, in its cell or before.
     sees_future
         Whether it was given the exogenous trace.
     costs

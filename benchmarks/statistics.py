@@ -144,7 +144,7 @@ def stratified_bootstrap(statistic: Callable[..., np.ndarray], *arms: Strata) ->
     return Estimate(value, float(low), float(high))
 
 
-def paired_difference(ours: np.ndarray, theirs: np.ndarray) -> Estimate:
+def paired_difference(ours: np.ndarray, theirs: np.ndarray, over_runs: bool = True) -> Estimate:
     """Mean difference in cost on the episodes that both played.
 
     Parameters
@@ -152,11 +152,14 @@ def paired_difference(ours: np.ndarray, theirs: np.ndarray) -> Estimate:
     ours, theirs
         Cost per seed and episode, (S, E) and (S', E'). The difference is taken episode by episode,
         and resampled as in :func:`estimate`: the seeds of either arm, and the common episodes.
+    over_runs
+        Whether the interval speaks of trainings with other seeds too: there is none, then, where
+        an arm has a single run. Otherwise a single run is taken for what it is.
     """
     common = min(ours.shape[1], theirs.shape[1])
     ours, theirs = ours[:, :common], theirs[:, :common]
     value = float(ours.mean() - theirs.mean())
-    if min(len(ours), len(theirs), common) < 2:
+    if common < 2 or (over_runs and min(len(ours), len(theirs)) < 2):
         return Estimate(value, None, None)
     low, high = np.quantile(_resampled_differences(ours, theirs), [0.025, 0.975])
     return Estimate(value, float(low), float(high))
@@ -169,13 +172,11 @@ def paired_gap_interval(
 
     The reference's mean is taken as known: its noise hardly moves a ratio of near-equal costs.
     """
-    common = min(costs.shape[1], reference.shape[1])
-    base = float(reference[:, :common].mean())
-    if common < 2 or base == 0:
+    base = float(reference[:, : costs.shape[1]].mean())
+    difference = paired_difference(costs, reference, over_runs=False)
+    if difference.low is None or difference.high is None or base == 0:
         return None, None
-    differences = _resampled_differences(costs[:, :common], reference[:, :common])
-    low, high = 100 * np.quantile(differences, [0.025, 0.975]) / abs(base)
-    return float(low), float(high)
+    return 100 * difference.low / abs(base), 100 * difference.high / abs(base)
 
 
 def _resampled_differences(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:

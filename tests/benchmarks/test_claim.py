@@ -144,7 +144,7 @@ def test_files(records, tmp_path):
     assert to_csv(claim) == (tmp_path / "claim.csv").read_text()
     page = to_html(claim)
     assert "All instances" in page
-    assert 'src="data:image/png;base64,' in page
+    assert '<svg class="chart"' in page
     assert "| good | 5 | 40" in (tmp_path / "claim.md").read_text()
 
 

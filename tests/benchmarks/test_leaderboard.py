@@ -1,22 +1,24 @@
 import csv
 import dataclasses
 import io
-import re
 
 import numpy as np
 import pytest
 from rich.console import Console
 
+from benchmarks.across import compare
 from benchmarks.cells import cells_of, failed_record
 from benchmarks.config import load_suite
 from benchmarks.leaderboard import build_tables
-from benchmarks.report import to_csv, to_html, to_markdown, write_reports
+from benchmarks.provenance import hardware
+from benchmarks.report import to_csv, to_markdown, write_reports
 
 from .helpers import fake, run, write_suite
 
 COLUMNS = (
-    "suite,env_id,instance,contestant,kind,objective,ci_low,ci_high,gap_percent,gap_low,gap_high,"
-    "reference,train_seconds,decision_ms,seeds,episodes,sees_future,status"
+    "suite,env_id,instance,contestant,kind,learned,objective,ci_low,ci_high,iqm,iqm_low,iqm_high,"
+    "gap_percent,gap_low,gap_high,reference,difference,difference_low,difference_high,"
+    "train_seconds,decision_ms,seeds,episodes,sees_future,status,hardware,versions"
 )
 
 
@@ -127,17 +129,51 @@ def test_csv_has_exactly_the_columns(make):
     assert first["sees_future"] == "no"
     assert first["train_seconds"] == "1.5"
     assert failed["objective"] == ""
-    assert "a\\|b" in to_markdown(tables)
+    assert first["learned"] == "no"
+    assert first["hardware"] == hardware()
+    assert f"numpy {np.__version__}" in first["versions"]
+    assert "a\\|b" in to_markdown(tables, compare(tables))
 
 
-def test_the_page_is_self_contained_and_escaped(make):
-    records = [make("<b>greedy</b>", [1.0, 2.0]), make("x", status="failed", reason="<script>")]
-    page = to_html(build_tables(records), records)
-    assert "&lt;b&gt;greedy" in page
-    assert "<script" not in page
-    assert 'src="data:image/png;base64,' in page
-    assert not re.search(r"https?:|//[a-z]|@import|url\(", re.sub(r"base64,[^\"]*", "", page))
-    assert 'name="viewport"' in page
+def test_difference_from_the_best_is_taken_episode_by_episode(make):
+    luck = np.random.default_rng(0).normal(0, 50, 40)
+    table, rows = _table(
+        make("best", list(100 + luck)),
+        make("near", list(101 + luck + np.tile([-2.0, 2.0], 20))),
+        make("level", list(100.1 + luck + np.tile([-2.0, 2.0], 20))),
+        make("lucky", list(90 + luck[:4])),
+        make("bound", None, list(80 + luck), kind="solver"),
+    )
+    assert [row.contestant for row in table.ranking] == ["best", "level", "near"]
+    assert rows["best"].difference is None
+    near, level = rows["near"], rows["level"]
+    assert near.difference == pytest.approx(1.0)
+    # Luck moves costs by 50, and the difference not at all.
+    assert 0 < near.difference_low < 1 < near.difference_high < 2
+    assert not near.level_with_best
+    assert level.level_with_best
+    assert rows["lucky"].difference == pytest.approx(-10.0)
+    assert rows["bound"].difference == pytest.approx(-20.0)
+
+
+def test_interquartile_mean_over_several_seeds(make):
+    agents = [
+        make("agent", [x, x + 2.0], seed=s, learned=True) for s, x in enumerate([1, 2, 3, 40])
+    ]
+    _, rows = _table(make("rule", [9.0, 9.0]), *agents)
+    agent = rows["agent"]
+    assert agent.iqm == pytest.approx(3.5)  # run means 2, 3, 4, 41: the middle two
+    assert agent.iqm_low < 3.5 < agent.iqm_high
+    assert (rows["rule"].iqm, rows["rule"].iqm_low) == (None, None)
+    assert agent.look == "learned"
+    assert rows["rule"].look == "rule"
+
+
+def test_other_hardware_is_not_hidden(make):
+    _, rows = _table(
+        make("agent", [1.0, 2.0], hardware="A"), make("agent", [1.0, 2.0], seed=1, hardware="B")
+    )
+    assert rows["agent"].hardware == "A | B"
 
 
 def test_a_whole_suite_is_written(tmp_path):
@@ -150,7 +186,7 @@ def test_a_whole_suite_is_written(tmp_path):
     )
     records, table = run(suite, tmp_path)
     console = Console(record=True, width=140, quiet=True)
-    write_reports([table], records, tmp_path / "tiny", console)
+    write_reports([table], {}, tmp_path / "tiny", console)
     rows = {row.contestant: row for row in table.rows}
     assert rows["Planner"].sees_future
     assert rows["Planner"].episodes == 2

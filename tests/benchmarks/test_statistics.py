@@ -128,6 +128,39 @@ def test_paired_difference():
         ours[:, :20].mean() - theirs[:, :20].mean()
     )
     assert paired_difference(ours[:1], theirs).low is None
+    # A single run taken for what it is: only its episodes and the other's runs vary.
+    alone = paired_difference(ours[:1], theirs[:1], over_runs=False)
+    sigma = (ours[0] - theirs[0]).std() / np.sqrt(60)
+    assert alone.high - alone.low == pytest.approx(2 * 1.96 * sigma, rel=0.15)
+
+
+def test_published_examples_of_rliable():
+    """Scores and results of ``metrics_test.py`` and ``library_test.py`` of rliable."""
+    x, y = np.array([[1, 2], [2, 2], [1, 1], [2, 1]]).T, np.array([[1, 1], [2, 2], [3, 3]]).T
+    assert interquartile_mean(list(x)) == 1.5
+    assert interquartile_mean(list(y)) == 2
+    assert probability_of_improvement(list(x), list(y)) == pytest.approx(1 / 3)
+    # Five runs on 16 tasks, 0 to 79 by rows; the other has the same runs the other way round.
+    runs = np.arange(80).reshape(5, 16)
+    tasks, turned = list(runs.T), list(runs[::-1].T)
+    profile = performance_profile(tasks, np.array([0.0, 0.25, 0.5, 1.0]))
+    np.testing.assert_allclose(profile, [79 / 80, 79 / 80, 79 / 80, 78 / 80])
+    for found in (
+        stratified_bootstrap(interquartile_mean, tasks),
+        stratified_bootstrap(probability_of_improvement, tasks, turned),
+    ):
+        assert found.low < found.value < found.high
+
+
+def test_stratified_bootstrap_is_that_of_rliable():
+    """Their ``StratifiedBootstrap`` written out: an index per run and task, tasks kept."""
+    rng = np.random.default_rng(5)
+    scores = rng.normal(size=(6, 4)) + 10 * np.arange(4)
+    drawn = scores[rng.integers(6, size=(20_000, 6, 4)), np.arange(4)]
+    expected = stats.trim_mean(drawn.reshape(20_000, 24), 0.25, axis=1)
+    found = stratified_bootstrap(interquartile_mean, list(scores.T))
+    low, high = np.quantile(expected, [0.025, 0.975])
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.1 * (high - low))
 
 
 def test_permutation_p_value():
