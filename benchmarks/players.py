@@ -113,6 +113,8 @@ def load_model(path: Path, algorithm: str | None, problem: AnyProblem) -> Any:
         model = agent_class(algorithm).load(path)
     except ValueError as error:
         raise UserError(f"contestant: {error}") from error
+    except (KeyError, TypeError) as error:
+        raise UserError(f"contestant: {path}: its settings are damaged: {error!r}") from error
     for name in ("observation_space", "action_space"):
         if getattr(model, name) != getattr(problem, name):
             raise UserError(

@@ -96,13 +96,14 @@ class TrainedModel:
     seconds: float | None
 
 
-def _root() -> Path:
+def root() -> Path:
+    """Folder of the models that come with the package."""
     return Path(str(resources.files("benchmarks") / "trained"))
 
 
 def names() -> list[str]:
     """Names of the models that come with the package."""
-    return sorted(path.parent.name for path in _root().glob(f"*/{MODEL}"))
+    return sorted(path.parent.name for path in root().glob(f"*/{MODEL}"))
 
 
 def find(name: str) -> Path | None:
@@ -121,7 +122,7 @@ def find(name: str) -> Path | None:
     path = Path(name)
     refuse_pickle(path, "contestant")
     if name in names():
-        return _root() / name / MODEL
+        return root() / name / MODEL
     if path.is_dir():
         return path / MODEL
     return path if path.is_file() or path.suffix == ".safetensors" else None
