@@ -143,7 +143,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     sub.set_defaults(run=commands.enjoy)
 
-    sub = subparsers.add_parser("export", help="lay a trained model out as a Hugging Face repository")
+    sub = subparsers.add_parser("export", help="write a model as a Hugging Face repository")
     sub.add_argument("model", help="name of a trained model, or a folder with an evaluation.yml")
     sub.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new folder")
     sub.set_defaults(run=commands.export)

@@ -35,7 +35,7 @@ _LABELS = {
 
 
 def card(model: TrainedModel) -> str:
-    """Text of a model's ``README.md``: the front matter of a Hugging Face repository, and a page."""
+    """Text of a model's ``README.md``: a page after the front matter that the hub reads."""
     from agents.registration import agent_class
 
     config, stored = model.config, model.evaluation
@@ -57,7 +57,7 @@ def card(model: TrainedModel) -> str:
         f'problem, rule = load("{model.name}")\n'
         "outcome = or_envs.simulate(problem, rule, *or_envs.sample(problem, seed=0, num=2))\n"
         "print(-outcome.total_reward / problem.cost_divisor)\n```",
-        f"`{agent.__module__}.{agent.__name__}.load(\"{MODEL}\")` gives the Stable-Baselines3"
+        f'`{agent.__module__}.{agent.__name__}.load("{MODEL}")` gives the Stable-Baselines3'
         f" algorithm. `{MODEL}` holds arrays and JSON; loading it runs no code in it. Of a copy"
         " from a hub, `or-bench import DIR` makes a folder that all commands take.",
         "## Training",
@@ -149,9 +149,9 @@ def index(models: Sequence[TrainedModel]) -> str:
         seconds = "" if model.seconds is None else f"{model.seconds:,.0f}"
         lines.append(
             f"| [{model.name}]({model.name}/{CARD}) | `{config.env}`,"
-            f" {default_label(config.env, config.env_kwargs)} | {mean:.6g} | {low:.6g} to {high:.6g}"
-            f" | {model.evaluation.episodes:,} | {config.hyperparams['n_timesteps']:,}"
-            f" | {seconds} |"
+            f" {default_label(config.env, config.env_kwargs)} | {mean:.6g}"
+            f" | {low:.6g} to {high:.6g} | {model.evaluation.episodes:,}"
+            f" | {config.hyperparams['n_timesteps']:,} | {seconds} |"
         )
     lines += [
         "",

@@ -208,7 +208,9 @@ def _seconds(curve: Path) -> float | None:
     try:
         return float(lines[-1]["seconds"])
     except (IndexError, KeyError, TypeError, ValueError):
-        raise UserError(f"{curve}: expected lines with 'seconds', as or-bench train writes") from None
+        raise UserError(
+            f"{curve}: expected lines with 'seconds', as or-bench train writes"
+        ) from None
 
 
 def load(name: str) -> tuple[AnyProblem, Rule]:

@@ -11,8 +11,6 @@ Names that rl-zoo3 has, such as ``ppo``, stay its own. Hyper-parameters are thos
 
 from __future__ import annotations
 
-import runpy
-import sys
 import tempfile
 import zipfile
 from argparse import Namespace
@@ -36,7 +34,10 @@ from or_envs.core import Env
 from or_envs.core.sb3 import make_sb3_vec_env
 
 try:
-    import rl_zoo3.exp_manager
+    # In this order: it imports custom_envs, which imports this module.
+    import rl_zoo3.import_envs  # noqa: F401
+    from rl_zoo3 import exp_manager
+    from rl_zoo3.exp_manager import ExperimentManager
     from rl_zoo3.utils import ALGOS, SimpleLinearSchedule
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
@@ -139,7 +140,7 @@ class _ZooFiles(BaseAlgorithm):
         callbacks = callback if isinstance(callback, list) else [callback] if callback else []
         if self.writers:
             callbacks = [*callbacks, _Episodes(self.writers)]
-        return super().learn(total_timesteps, callbacks, **options)
+        return super().learn(total_timesteps, callbacks, **options)  # type: ignore[safe-super]
 
 
 class _Episodes(BaseCallback):
@@ -193,7 +194,7 @@ def _setting(name: str, value: Any) -> Any:
     return value
 
 
-class ExperimentManager(rl_zoo3.exp_manager.ExperimentManager):
+class ZooExperimentManager(ExperimentManager):
     """rl-zoo3's, which finds our hyper-parameters where no file is named."""
 
     def __init__(
@@ -206,16 +207,4 @@ class ExperimentManager(rl_zoo3.exp_manager.ExperimentManager):
 
 for _name in TABLE:
     ALGOS.setdefault(_name, ZooAgent(_name))
-rl_zoo3.exp_manager.ExperimentManager = ExperimentManager
-
-
-def main() -> None:
-    """Run a command of rl-zoo3, such as "train" or "enjoy"."""
-    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
-        raise SystemExit("usage: python -m benchmarks.rl_zoo3 {train,enjoy,...} ...")
-    command = sys.argv.pop(1)
-    runpy.run_module(f"rl_zoo3.{command}", run_name="__main__", alter_sys=True)
-
-
-if __name__ == "__main__":
-    main()
+exp_manager.ExperimentManager = ZooExperimentManager
