@@ -103,9 +103,9 @@ def _background(
             for path in training.glob(f"*--{record.seed}--{record.hash}/curve.csv"):
                 files[f"seed {record.seed}"] = path
     elif contestants.is_learned(contestant.name) and records[0].status == "ok":
-        from benchmarks.players import trained_folder
+        from benchmarks.zoo import find_folder
 
-        trained = trained_folder(contestant.settings["name"])
+        trained = find_folder(contestant.settings["name"])
         config = read_yaml(trained / "config.yml")
         agent = config["algo"]
         settings = {**contestant.settings, **config["hyperparams"]}

@@ -1,4 +1,4 @@
-"""The command line ``or-bench``: list, train, evaluate, collect, leaderboard, render."""
+"""The command line ``or-bench``: list, train, evaluate, enjoy, export, import, collect and more."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
 
 def _add_player(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "contestant", help="a baseline's name, a model file, or a folder that train made"
+        "contestant",
+        help="a baseline's name, a trained model's (see list), a folder that train made, a file",
     )
     parser.add_argument("--algo", help="agent of a model file without a config.yml beside it")
     _add_environment(parser, required=False)
@@ -78,7 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="or-bench", description=__doc__)
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    sub = subparsers.add_parser("list", help="show environments, agents, baselines and suites")
+    sub = subparsers.add_parser("list", help="show environments, agents, models and more")
     sub.set_defaults(run=commands.list_everything)
 
     sub = subparsers.add_parser("train", help="train an agent")
@@ -96,10 +97,17 @@ def build_parser() -> argparse.ArgumentParser:
 
     sub = subparsers.add_parser("evaluate", help="mean cost of a contestant")
     _add_player(sub)
-    sub.add_argument("--episodes", type=_at_least(1), default=100)
+    sub.add_argument(
+        "--episodes", type=_at_least(1), help="default: 100; with --check all that were stored"
+    )
     sub.add_argument("--time-limit", type=float, metavar="S", help="of a solver, per episode")
     sub.add_argument("--seed", type=_at_least(0), default=0, help="seed of the first episode")
     sub.add_argument("--output", type=Path, metavar="FILE.yml", help="write the figures")
+    sub.add_argument(
+        "--check",
+        action="store_true",
+        help="play the episodes of the model's evaluation.yml again; exit code 1 if it is not met",
+    )
     sub.set_defaults(run=commands.evaluate)
 
     sub = subparsers.add_parser("collect", help="record episodes as offline data")
@@ -134,11 +142,25 @@ def build_parser() -> argparse.ArgumentParser:
     )
     sub.set_defaults(run=commands.leaderboard)
 
-    sub = subparsers.add_parser("render", help="draw one episode")
+    sub = subparsers.add_parser("enjoy", help="play an episode and draw it")
     _add_player(sub)
     sub.add_argument("--seed", type=_at_least(0), default=0, help="seed of the episode")
-    sub.add_argument("--output", type=Path, required=True, metavar="FILE.gif|FILE.png")
-    sub.set_defaults(run=commands.render)
+    sub.add_argument(
+        "--output", type=Path, metavar="FILE.gif|.mp4|.png", help="default: CONTESTANT.gif"
+    )
+    sub.set_defaults(run=commands.enjoy)
+
+    sub = subparsers.add_parser("export", help="write a model as a Hugging Face repository")
+    sub.add_argument("model", help="name of a trained model, or a folder with an evaluation.yml")
+    sub.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new folder")
+    sub.set_defaults(run=commands.export)
+
+    sub = subparsers.add_parser("import", help="check what export made and unpack it")
+    sub.add_argument("folder", type=Path, help="a local copy of the repository")
+    sub.add_argument(
+        "--output", type=Path, metavar="DIR", help="a new folder; default: runs/imported/NAME"
+    )
+    sub.set_defaults(run=commands.import_)
     return parser
 
 
@@ -146,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code, 2 for bad input."""
     options = build_parser().parse_args(arguments)
     try:
-        options.run(options)
+        return options.run(options) or 0
     except UserError as error:
         print(f"or-bench: error: {error}", file=sys.stderr)
         return 2
@@ -160,4 +182,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"or-bench: error: this needs {error.name}: pip install 'or-envs[all]'", file=sys.stderr
         )
         return 2
-    return 0

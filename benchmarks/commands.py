@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import contestants, hyperparameters, problems
+from benchmarks import contestants, hyperparameters, problems, zoo
 from benchmarks.config import load_suite, read_yaml, shipped
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 
 
 def list_everything(options: argparse.Namespace) -> None:
-    """Print environments with their options, agents, baselines and suites."""
+    """Print environments with their options, agents, baselines, trained models and suites."""
     print("environments (option: default)")
     for env_id in problems.env_ids():
         print(f"  {env_id}")
@@ -27,6 +27,7 @@ def list_everything(options: argparse.Namespace) -> None:
     for title, names in (
         ("agents", hyperparameters.agents()),
         ("baselines", contestants.baselines()),
+        ("trained models", zoo.names()),
         ("suites", list(shipped())),
     ):
         print(title)
@@ -120,19 +121,22 @@ def _write_config(folder: Path, config: dict[str, Any]) -> None:
 
 
 def _complete_environment(options: argparse.Namespace) -> None:
-    """Without --env, a folder that ``train`` made is played in the environment it trained in."""
+    """Without --env, a trained model is played in the environment that it was trained in."""
     if options.env is not None:
         return
-    config = Path(options.contestant) / "config.yml"
-    if not config.is_file():
-        raise UserError("env: give --env, or a folder that train made")
-    values = read_yaml(config)
+    model = zoo.find(options.contestant)
+    if model is None or not (model.parent / zoo.CONFIG).is_file():
+        raise UserError("env: give --env, or a trained model with a config.yml beside it")
+    values = read_yaml(model.parent / zoo.CONFIG)
     options.env = values["env"]
     options.env_kwargs = list({**values["env_kwargs"], **dict(options.env_kwargs)}.items())
 
 
-def evaluate(options: argparse.Namespace) -> None:
-    """Print mean cost, 95 % interval and decision time of a contestant."""
+def evaluate(options: argparse.Namespace) -> int:
+    """Print mean cost, 95 % interval and decision time of a contestant.
+
+    With ``--check`` also whether the stored figure came out again; the exit code is 1 if not.
+    """
     import gymnasium as gym
 
     import or_envs
@@ -140,7 +144,10 @@ def evaluate(options: argparse.Namespace) -> None:
     from benchmarks.players import load_player
     from benchmarks.statistics import estimate
 
+    stored = _stored_evaluation(options) if options.check else None
     _complete_environment(options)
+    if options.episodes is None:
+        options.episodes = 100
     problem = problems.build_problem(options.env, dict(options.env_kwargs))
     player = load_player(options.contestant, options.algo, problem, seed=0)
     data = or_envs.sample(problem, options.seed, options.episodes)
@@ -165,6 +172,34 @@ def evaluate(options: argparse.Namespace) -> None:
     )
     if options.output is not None:
         _write_evaluation(options, figures, result.decision_ms)
+    return 0 if stored is None else _compare(stored, figures["cost"][0], options.episodes)
+
+
+def _stored_evaluation(options: argparse.Namespace) -> zoo.StoredEvaluation:
+    """The evaluation beside a model; its episodes are the ones to play."""
+    if options.env is not None or options.env_kwargs or options.seed != 0:
+        raise UserError("check: environment and seeds are those of the stored evaluation")
+    stored = zoo.read(options.contestant).evaluation
+    if options.episodes is None:
+        options.episodes = stored.episodes
+    if options.episodes > stored.episodes:
+        raise UserError(
+            f"episodes: the stored evaluation has {stored.episodes}, got {options.episodes}"
+        )
+    options.env, options.env_kwargs = stored.env, list(stored.env_kwargs.items())
+    options.seed = stored.first_seed
+    return stored
+
+
+def _compare(stored: zoo.StoredEvaluation, cost: float, episodes: int) -> int:
+    """Say whether the stored figure came out again; 0 if so, otherwise 1."""
+    mean, tolerance = stored.cost[0], stored.tolerance(episodes)
+    same = abs(cost - mean) <= tolerance
+    print(
+        f"{'reproduced' if same else 'NOT reproduced'}: stored {mean:.6g} over"
+        f" {stored.episodes} episodes; allowed {mean - tolerance:.6g} to {mean + tolerance:.6g}"
+    )
+    return 0 if same else 1
 
 
 def _write_evaluation(
@@ -237,11 +272,13 @@ def leaderboard(options: argparse.Namespace) -> None:
         write_claim(build_claim(records, suite.claim), folder, console)
 
 
-def render(options: argparse.Namespace) -> None:
-    """Play one episode and write a picture or a film."""
+def enjoy(options: argparse.Namespace) -> None:
+    """Play one episode and write a film or a picture."""
     from benchmarks.players import load_player
     from benchmarks.rendering import FORMATS, make_env, render_episode
 
+    if options.output is None:
+        options.output = Path(f"{Path(options.contestant).name}.gif")
     if options.output.suffix not in FORMATS:
         raise UserError(
             f"output: expected a name ending in {' or '.join(FORMATS)}, got {str(options.output)!r}"
@@ -253,4 +290,21 @@ def render(options: argparse.Namespace) -> None:
     cost = render_episode(
         make_env(options.env, env_kwargs), player, options.seed, options.sees_future, options.output
     )
-    print(f"cost {cost:.6g}, written: {options.output}")
+    print(f"cost {cost / problem.cost_divisor:.6g}, written: {options.output}")
+
+
+def export(options: argparse.Namespace) -> None:
+    """Write a model in the layout of a Hugging Face repository."""
+    from benchmarks.hub import export_model
+
+    export_model(zoo.read(options.model), options.output)
+    print(f"written: {options.output}")
+
+
+def import_(options: argparse.Namespace) -> None:
+    """Check a folder in the layout of a Hugging Face repository and make a model's folder of it."""
+    from benchmarks.hub import import_model
+
+    output = options.output or Path("runs") / "imported" / options.folder.resolve().name
+    import_model(options.folder, output)
+    print(f"written: {output}; or-bench evaluate {output} --check plays its episodes again")

@@ -57,10 +57,7 @@ class Hyperparameters:
             if isinstance(arguments.get(name), str):
                 arguments[name] = _schedule(name, arguments[name])
         if "policy_kwargs" in arguments:
-            policy_kwargs = dict(arguments["policy_kwargs"])
-            if "activation_fn" in policy_kwargs:
-                policy_kwargs["activation_fn"] = _activation(policy_kwargs["activation_fn"])
-            arguments["policy_kwargs"] = policy_kwargs
+            arguments["policy_kwargs"] = policy_arguments(arguments["policy_kwargs"])
         return arguments
 
 
@@ -81,6 +78,25 @@ def _schedule(name: str, value: str) -> Any:
     return LinearSchedule(start, 0.0, 1.0)
 
 
+def policy_arguments(policy_kwargs: Any) -> dict[str, Any]:
+    """Arguments of a policy, names of torch classes looked up.
+
+    Raises
+    ------
+    UserError
+        If it is not a mapping, or the activation function is unknown.
+    """
+    if not isinstance(policy_kwargs, Mapping):
+        raise UserError(
+            "hyperparams: policy_kwargs: expected a mapping (never code, such as rl-zoo3's"
+            f" 'dict(...)'), got {policy_kwargs!r}"
+        )
+    arguments = dict(policy_kwargs)
+    if "activation_fn" in arguments:
+        arguments["activation_fn"] = _activation(arguments["activation_fn"])
+    return arguments
+
+
 def _activation(name: Any) -> Any:
     import torch
 
@@ -99,6 +115,11 @@ def _folder() -> Path:
 def agents() -> list[str]:
     """Agents that can be trained: those with a hyper-parameter file."""
     return sorted(path.stem for path in _folder().glob("*.yml"))
+
+
+def path(algorithm: str) -> Path:
+    """File of an agent's hyper-parameters; rl-zoo3 reads it as well."""
+    return _folder() / f"{algorithm}.yml"
 
 
 def space_path(algorithm: str) -> Path:
@@ -137,8 +158,7 @@ def load(
     """
     if algorithm not in agents():
         raise UserError(f"algo: unknown {algorithm!r}; allowed are {', '.join(agents())}")
-    path = _folder() / f"{algorithm}.yml"
-    sections = read_yaml(path)
+    sections = read_yaml(path(algorithm))
     presets = _preset(preset) if preset else {}
     values = {**sections["default"], **sections.get(env_id, {}), **presets, **overrides}
     own = {name: values.pop(name) for name in _OWN}

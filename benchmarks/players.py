@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import or_envs
 from baselines.common.solution import Solution
-from benchmarks import contestants
+from benchmarks import contestants, zoo
 from benchmarks.config import read_yaml
 from benchmarks.errors import UserError
 from benchmarks.hyperparameters import agents
@@ -23,7 +22,8 @@ def load_player(name: str, algorithm: str | None, problem: AnyProblem, seed: int
     Parameters
     ----------
     name
-        Name of a baseline, "module:factory", a model file, or a folder that ``train`` made.
+        Name of a baseline, "module:factory", a model of the zoo, a model file, or a folder that
+        ``train`` made.
     algorithm
         Agent that the model file is of (default: what ``config.yml`` beside it says).
 
@@ -32,10 +32,8 @@ def load_player(name: str, algorithm: str | None, problem: AnyProblem, seed: int
     UserError
         If there is no such contestant, or it does not fit the problem.
     """
-    path = Path(name)
-    if path.is_dir():
-        path = path / MODEL
-    if path.is_file() or path.suffix == ".safetensors":
+    path = zoo.find(name)
+    if path is not None:
         return or_envs.policy_rule(problem, load_model(path, algorithm, problem))
     if contestants.is_agent(name):
         raise UserError(f"contestant: {name!r} has to be trained; give the file of a trained model")
@@ -54,23 +52,7 @@ def trained(problem: AnyProblem, seed: int, name: str) -> Any:
     UserError
         If there is no such folder, or its agent does not fit the problem.
     """
-    return load_player(str(trained_folder(name)), None, problem, seed)
-
-
-def trained_folder(name: str) -> Path:
-    """Folder of a trained agent: one of the package, or any other.
-
-    Raises
-    ------
-    UserError
-        If there is none.
-    """
-    packaged = Path(str(resources.files("benchmarks") / "trained" / name))
-    for folder in (packaged, Path(name)):
-        if folder.is_dir():
-            return folder
-    known = ", ".join(sorted(path.name for path in packaged.parent.iterdir() if path.is_dir()))
-    raise UserError(f"name: expected a folder of a trained agent, or one of {known}, got {name!r}")
+    return load_player(str(zoo.find_folder(name)), None, problem, seed)
 
 
 class TrainedSearch:
@@ -92,7 +74,7 @@ class TrainedSearch:
     """
 
     def __init__(self, problem: AnyProblem, seed: int, name: str, decoder: str) -> None:
-        model = load_model(trained_folder(name) / MODEL, None, problem)
+        model = load_model(zoo.find_folder(name) / MODEL, None, problem)
         if not hasattr(model, "searcher"):
             raise UserError(f"contestant: the agent of {name!r} has no searches")
         try:
@@ -131,6 +113,8 @@ def load_model(path: Path, algorithm: str | None, problem: AnyProblem) -> Any:
         model = agent_class(algorithm).load(path)
     except ValueError as error:
         raise UserError(f"contestant: {error}") from error
+    except (KeyError, TypeError) as error:
+        raise UserError(f"contestant: {path}: its settings are damaged: {error!r}") from error
     for name in ("observation_space", "action_space"):
         if getattr(model, name) != getattr(problem, name):
             raise UserError(

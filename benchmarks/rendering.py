@@ -10,14 +10,15 @@ import numpy as np
 
 from benchmarks.errors import UserError
 from benchmarks.evaluation import is_solver
+from benchmarks.files import replacing
 from or_envs.core import Env
 
-#: What ``render`` can write.
-FORMATS = (".gif", ".png")
+#: What :func:`render_episode` can write.
+FORMATS = (".gif", ".mp4", ".png")
 
 
 def render_episode(env: Env, player: Any, seed: int, sees_future: bool, path: Path) -> float:
-    """Play one episode, write a GIF of all its states or a PNG of the last, return the cost.
+    """Play one episode, write a film of all its states or a PNG of the last, return the cost.
 
     Parameters
     ----------
@@ -30,8 +31,16 @@ def render_episode(env: Env, player: Any, seed: int, sees_future: bool, path: Pa
     sees_future
         Whether a solver is given the trace.
     path
-        The file to write.
+        The file to write, one of :data:`FORMATS`.
+
+    Raises
+    ------
+    UserError
+        If a solver has no plan, or the package that writes MP4 is missing.
     """
+    movie = path.suffix != ".png"
+    if path.suffix == ".mp4":
+        _video_writer()  # before the episode is played
     env.reset(seed=seed)
     plan = None
     if is_solver(player):
@@ -39,7 +48,6 @@ def render_episode(env: Env, player: Any, seed: int, sees_future: bool, path: Pa
         plan = player.solve(env.instance, exogenous).actions
         if plan is None:
             raise UserError("contestant: the solver has no plan to draw")
-    movie = path.suffix == ".gif"
     frames = [env.render()] if movie else []
     cost, step, over = 0.0, 0, False
     while not over:
@@ -61,13 +69,31 @@ def make_env(env_id: str, env_kwargs: dict[str, Any]) -> Env:
     return env
 
 
+def _video_writer() -> Any:
+    """``imageio``'s function that writes a film, with the ffmpeg that it brings along."""
+    try:
+        import imageio_ffmpeg  # noqa: F401
+        from imageio.v3 import imwrite
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"output: MP4 needs {error.name}: pip install 'or-envs[video]'; GIF needs nothing"
+        ) from None
+    return imwrite
+
+
 def _write(frames: list[np.ndarray], path: Path) -> None:
     from PIL import Image
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    images = [Image.fromarray(frame) for frame in frames]
-    if path.suffix == ".gif":
-        duration = 1000 // int(Env.metadata["render_fps"])
-        images[0].save(path, save_all=True, append_images=images[1:], duration=duration, loop=0)
-    else:
-        images[-1].save(path)
+    fps = int(Env.metadata["render_fps"])
+    with replacing(path) as part:
+        if path.suffix == ".mp4":
+            # The codec wants even sides; ours are.
+            _video_writer()(part, np.stack(frames), plugin="FFMPEG", fps=fps, macro_block_size=2)
+            return
+        images = [Image.fromarray(frame) for frame in frames]
+        if path.suffix == ".gif":
+            images[0].save(
+                part, save_all=True, append_images=images[1:], duration=1000 // fps, loop=0
+            )
+        else:
+            images[-1].save(part)

@@ -246,7 +246,7 @@ def _trained_table(folders: Iterable[str]) -> str:
         text = (BENCHMARKS / "trained" / folder / "evaluation.yml").read_text(encoding="utf-8")
         figures = yaml.safe_load(text)
         mean, low, high = figures["cost"]
-        command = f"or-bench evaluate benchmarks/trained/{folder} --episodes {figures['episodes']}"
+        command = f"or-bench evaluate {folder} --episodes {figures['episodes']}"
         rows.append((f"`{folder}`", f"{mean:.6g} ({low:.6g} to {high:.6g})", f"`{command}`"))
     return _table(("folder", "mean cost, 95 % interval", "command"), rows)
 

@@ -22,7 +22,7 @@ COLOURS = 64
 
 
 def command(page: Path) -> list[str]:
-    """The arguments of the page's ``or-bench render``.
+    """The arguments of the page's ``or-bench enjoy``.
 
     Raises
     ------
@@ -30,9 +30,9 @@ def command(page: Path) -> list[str]:
         If the page has no such command or several.
     """
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-    found = re.findall(r"(?m)^or-bench (render .*)$", text)
+    found = re.findall(r"(?m)^or-bench (enjoy .*)$", text)
     if len(found) != 1:
-        raise ValueError(f"{page.name}: expected one or-bench render, got {len(found)}")
+        raise ValueError(f"{page.name}: expected one or-bench enjoy, got {len(found)}")
     return shlex.split(found[0])
 
 
@@ -59,7 +59,7 @@ def main() -> None:
     for page in sorted(PAGES.glob("*.md")):
         if names and page.stem not in names:
             continue
-        if "or-bench render" in page.read_text(encoding="utf-8"):
+        if "or-bench enjoy" in page.read_text(encoding="utf-8"):
             path = draw(page)
             print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
 

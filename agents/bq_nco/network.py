@@ -86,7 +86,7 @@ class Block(nn.Module):
             # As a product from the left, so that rows of the bias are contiguous: fused attention
             # on GPUs asks for it.
             bias = self.edge.weight @ edges.flatten(1, 2).transpose(1, 2)
-            bias = bias.unflatten(2, (tokens, tokens))
+            bias = bias.reshape(batch, self.heads, tokens, tokens)
             mask = bias if mask is None else bias.masked_fill(~mask, -torch.inf)
         if edges is None or self.take_in is None:
             mixed = F.scaled_dot_product_attention(

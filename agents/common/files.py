@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 #: Raised when a reader of the old layout could misread the new one.
 FORMAT_VERSION = 1
 _KEY = "or-envs"
+_PICKLES = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
 _PACKAGES = ("or-envs", "numpy", "torch", "stable-baselines3", "sb3-contrib", "safetensors")
 
 
@@ -93,15 +94,27 @@ def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, np.ndarray]
             arrays = {name: np.array(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(
-            f"{path}: expected a safetensors file, but it is another kind or cut short ({error})"
+            f"{path}: expected a safetensors file, but {_what_else(path)} ({error})"
         ) from None
     if _KEY not in metadata:
         raise ValueError(f"{path}: a safetensors file, but not one of or-envs (no header)")
-    header = json.loads(metadata[_KEY])
-    if header["format_version"] != FORMAT_VERSION:
-        raise ValueError(
-            f"{path}: has format version {header['format_version']}, expected {FORMAT_VERSION}"
-        )
-    if header["kind"] != kind:
-        raise ValueError(f"{path}: holds a {header['kind']}, expected {kind}")
-    return arrays, header["settings"]
+    try:
+        header = json.loads(metadata[_KEY])
+        found, holds, settings = header["format_version"], header["kind"], header["settings"]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{path}: its header is damaged") from None
+    if found != FORMAT_VERSION:
+        raise ValueError(f"{path}: has format version {found}, expected {FORMAT_VERSION}")
+    if holds != kind:
+        raise ValueError(f"{path}: holds a {holds}, expected {kind}")
+    return arrays, settings
+
+
+def _what_else(path: str | os.PathLike[str]) -> str:
+    """What a file that is not safetensors seems to be, by its first bytes."""
+    with Path(path).open("rb") as file:
+        start = file.read(4)
+    # Pickles begin with PROTO and its number; torch and SB3 keep theirs in zip files.
+    if start == b"PK\x03\x04" or start[:2] in _PICKLES:
+        return "it holds a pickle or is a zip that may, which would run code when it is loaded"
+    return "it is another kind or cut short"

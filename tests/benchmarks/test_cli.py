@@ -26,7 +26,7 @@ def _error(capsys, *arguments):
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["dance"], ["dance", "train", "render"]),
+        (["dance"], ["dance", "train", "enjoy"]),
         (["train", "--algo", "sarsa", *LOT_SIZING], ["algo", "sarsa", "ppo_mask"]),
         (["train", "--algo", "ppo"], ["--env", "--resume"]),
         (["train", "--algo", "ppo", "--env", "Chess-v0"], ["env", "Chess-v0", "or_envs/TSP-v0"]),
@@ -50,9 +50,16 @@ def _error(capsys, *arguments):
         (["leaderboard", "--suite", "nosuch"], ["suite", "smoke", "nosuch"]),
         (["leaderboard", "--suite", "tiny", "--workers", "0"], ["--workers", "'0'"]),
         (
-            ["render", "lot_sizing/idle", *LOT_SIZING, "--output", "film.mp4"],
-            ["output", "film.mp4", ".gif", ".png"],
+            ["enjoy", "lot_sizing/idle", *LOT_SIZING, "--output", "film.avi"],
+            ["output", "film.avi", ".gif", ".mp4", ".png"],
         ),
+        (["enjoy", "lot_sizing/idle"], ["env", "--env"]),
+        (["enjoy", "model.zip", *LOT_SIZING], ["model.zip", "pickles", ".safetensors"]),
+        (["evaluate", "policy.pt", *LOT_SIZING], ["policy.pt", "pickles", ".safetensors"]),
+        (["evaluate", "agent.PKL", *LOT_SIZING], ["agent.PKL", "pickles", ".safetensors"]),
+        (["evaluate", "lot_sizing/idle", "--check"], ["lot_sizing/idle", "bq_nco-CVRP-20"]),
+        (["export", "nobody", "--output", "x"], ["nobody", "bq_nco-CVRP-20"]),
+        (["import", "nowhere"], ["folder", "nowhere"]),
     ],
 )
 def test_bad_input_is_one_line_that_names_flag_value_and_what_is_allowed(
@@ -68,7 +75,8 @@ def test_bad_input_is_one_line_that_names_flag_value_and_what_is_allowed(
 def test_list(capsys):
     assert main(["list"]) == 0
     text = capsys.readouterr().out
-    for name in ("or_envs/LotSizing-v0", "VI-C", "num_cities: 50", "pdppo", "lot_sizing/greedy"):
+    names = ("or_envs/LotSizing-v0", "VI-C", "num_cities: 50", "pdppo", "lot_sizing/greedy")
+    for name in (*names, "bq_nco-CVRP-20"):
         assert name in text
     assert "smoke" in text
 
@@ -95,18 +103,50 @@ def test_evaluate_prints_cost_interval_and_time(capsys):
 
 
 @pytest.mark.parametrize(("end", "frames"), [("gif", 6), ("png", 1)])
-def test_render(capsys, tmp_path, end, frames):
+def test_enjoy(capsys, tmp_path, end, frames):
     path = tmp_path / f"episode.{end}"
-    assert main(["render", f"{FAKES}:idle", *LOT_SIZING, "--output", str(path)]) == 0
+    assert main(["enjoy", f"{FAKES}:idle", *LOT_SIZING, "--output", str(path)]) == 0
     with Image.open(path) as image:
         assert getattr(image, "n_frames", 1) == frames
         assert image.size == (900, 600)
+    assert [path] == list(tmp_path.iterdir())
 
 
-def test_render_a_plan(tmp_path):
+def test_enjoy_a_model_of_the_zoo(capsys, tmp_path, monkeypatch):
+    """The episode of seed 0 costs what its evaluation says."""
+    monkeypatch.chdir(tmp_path)
+    name = "hdpo-SingleStoreLostSales-poisson-L4-p9"
+    assert main(["enjoy", name, "--env-kwargs", "horizon:8", "warm_up:2"]) == 0
+    shown = capsys.readouterr().out
+    with Image.open(tmp_path / f"{name}.gif") as image:
+        assert image.n_frames == 9
+    arguments = ["evaluate", name, "--env-kwargs", "horizon:8", "warm_up:2", "--episodes", "1"]
+    assert main(arguments) == 0
+    assert shown.split(",")[0] == capsys.readouterr().out.split(",")[0]
+
+
+def test_enjoy_as_mp4(tmp_path):
+    ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    path = tmp_path / "episode.mp4"
+    assert main(["enjoy", f"{FAKES}:idle", *LOT_SIZING, "--output", str(path)]) == 0
+    film = ffmpeg.read_frames(str(path))
+    about = next(film)
+    assert (about["size"], about["fps"], len(list(film))) == ((900, 600), 4.0, 6)
+
+
+def test_mp4_without_its_package_names_the_extra(capsys, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    text = _error(
+        capsys, "enjoy", f"{FAKES}:idle", *LOT_SIZING, "--output", tmp_path / "episode.mp4"
+    )
+    assert "or-envs[video]" in text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_enjoy_a_plan(tmp_path):
     path = tmp_path / "tour.png"
     arguments = ["routing/fast_tsp", "--env", "or_envs/TSP-v0", "--env-kwargs", "num_cities:6"]
-    assert main(["render", *arguments, "--output", str(path)]) == 0
+    assert main(["enjoy", *arguments, "--output", str(path)]) == 0
     assert path.stat().st_size > 1000
 
 

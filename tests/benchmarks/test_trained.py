@@ -1,5 +1,8 @@
 """The trained agents that the package brings along."""
 
+import re
+import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +11,10 @@ import yaml
 
 import benchmarks
 import or_envs
-from benchmarks.cli import main
+from benchmarks import zoo
+from benchmarks.cli import build_parser, main
 from benchmarks.errors import UserError
+from benchmarks.model_card import CARD, card, command, index
 from benchmarks.players import TrainedSearch, trained
 from benchmarks.problems import build_problem
 
@@ -25,16 +30,89 @@ def test_there_is_one_for_every_instance_of_the_published_law():
 
 
 @each
-def test_reproduces_its_evaluation(folder, tmp_path, capsys):
+def test_reproduces_its_evaluation_in_part(folder, capsys):
+    assert main(["evaluate", folder.name, "--check", "--episodes", "30"]) == 0
+    assert "\nreproduced: " in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@each
+def test_reproduces_its_evaluation(folder, tmp_path):
     stored = yaml.safe_load((folder / "evaluation.yml").read_text())
     again = tmp_path / "again.yml"
-    assert main(["evaluate", str(folder), "--episodes", "30", "--output", str(again)]) == 0
+    assert main(["evaluate", folder.name, "--check", "--output", str(again)]) == 0
     now = yaml.safe_load(again.read_text())
-    assert (now["env"], now["env_kwargs"]) == (stored["env"], stored["env_kwargs"])
-    mean, low, high = stored["cost"]
-    deviation = (high - low) / 2 / 1.96 * np.sqrt(stored["episodes"])
-    assert abs(now["cost"][0] - mean) < 4 * deviation / np.sqrt(30)
-    assert now["episodes"] == 30
+    assert all(now[key] == stored[key] for key in ("env", "env_kwargs", "first_seed", "episodes"))
+
+
+def test_another_figure_is_not_reproduced(tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(ROOT / "hdpo-SingleStoreLostSales-poisson-L4-p9", folder)
+    path = folder / "evaluation.yml"
+    stored = yaml.safe_load(path.read_text())
+    stored["cost"] = [x + 1 for x in stored["cost"]]
+    path.write_text(yaml.safe_dump(stored))
+    assert main(["evaluate", str(folder), "--check", "--episodes", "100"]) == 1
+    assert "NOT reproduced: stored 7.8473" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--seed", "3"], "check: "),
+        (["--env", "or_envs/TSP-v0"], "check: "),
+        (["--episodes", "1001"], "episodes: .*1000.*1001"),
+    ],
+)
+def test_a_check_plays_the_stored_episodes_only(arguments, message, capsys):
+    assert main(["evaluate", "adp-LotSizing-15x5", "--check", *arguments]) == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_fewer_episodes_are_allowed_more():
+    stored = zoo.read("adp-LotSizing-15x5").evaluation
+    half = (stored.cost[2] - stored.cost[1]) / 2
+    assert stored.tolerance(1000) == stored.tolerance(900) == half
+    # Four standard errors of the difference between the mean of 10 episodes and that of all 1,000.
+    deviation = half / 1.96 * np.sqrt(1000)
+    assert stored.tolerance(10) == pytest.approx(
+        4 * deviation * np.sqrt(1 / 10 - 1 / 1000), rel=0.03
+    )
+
+
+@each
+def test_card_is_what_the_generator_gives(folder):
+    model = zoo.read(folder.name)
+    assert (folder / CARD).read_text() == card(model), "run python -m benchmarks.model_card"
+    # The command of the card is the training that the folder is of.
+    words = shlex.split(command(model).replace("\\\n", ""))
+    assert words[:2] == ["or-bench", "train"]
+    options = build_parser().parse_args(words[1:])
+    config = model.config
+    assert (options.algo, options.env, options.seed) == (config.algo, config.env, config.seed)
+    assert dict(options.env_kwargs) == config.env_kwargs
+    given = {**dict(options.hyperparams), "n_timesteps": options.timesteps}
+    assert given == config.hyperparams
+
+
+def test_index_is_what_the_generator_gives():
+    assert (ROOT / CARD).read_text() == index([zoo.read(name) for name in zoo.names()])
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        path
+        if path.name.startswith(("hdpo-Single", "bq_nco-Knapsack"))
+        else pytest.param(path, marks=pytest.mark.slow)
+        for path in FOLDERS
+    ],
+    ids=lambda folder: folder.name,
+)
+def test_code_of_the_card_runs(folder, capsys):
+    (block,) = re.findall(r"^```python\n(.*?)^```", (folder / CARD).read_text(), re.M | re.S)
+    exec(compile(block, folder.name, "exec"), {})
+    assert len(capsys.readouterr().out.strip("[]\n").split()) == 2
 
 
 @each
