@@ -73,7 +73,8 @@ def train(options: argparse.Namespace) -> None:
         _write_config(folder, config)
     values = hyperparameters.load(config["algo"], config["env"], config["hyperparams"])
     print(f"training in {folder}", flush=True)
-    with tracked(folder, options.track, config) as logger:
+    params = {name: config[name] for name in ("algo", "env", "env_kwargs", "seed")}
+    with tracked(folder, options.track, {**params, **config["hyperparams"]}) as logger:
         trained = train_agent(
             config["algo"],
             config["env"],

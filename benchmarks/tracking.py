@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 
-#: Trackers by the name of their module.
-TRACKERS = ("mlflow", "wandb")
+from benchmarks.errors import UserError
+
 #: Project of Weights & Biases, experiment of MLflow.
 PROJECT = "or-envs"
 
@@ -42,7 +42,7 @@ class Scalars(KVWriter):
 
 
 @contextlib.contextmanager
-def tracked(folder: Path, tracker: str | None, config: Mapping[str, Any]) -> Iterator[Logger]:
+def tracked(folder: Path, tracker: str | None, params: Mapping[str, Any]) -> Iterator[Logger]:
     """A logger for a training in ``folder``; TensorBoard's files are in its ``tensorboard``.
 
     Parameters
@@ -50,31 +50,47 @@ def tracked(folder: Path, tracker: str | None, config: Mapping[str, Any]) -> Ite
     tracker
         "mlflow" or "wandb", which read their own environment variables, or ``None``. An
         exception in the training marks the run as failed.
-    config
+    params
         What the tracker shows as parameters of the run.
 
     Raises
     ------
     ModuleNotFoundError
         If the tracker is not installed.
+    UserError
+        If it does not start.
     """
     writers: list[KVWriter] = []
-    name = f"{folder.parent.name}/{folder.name}"
     with contextlib.ExitStack() as stack:
         if importlib.util.find_spec("tensorboard") is not None:
             writers.append(TensorBoardOutputFormat(str(folder / "tensorboard")))
-        if tracker == "wandb":
-            import wandb
-
-            run = wandb.init(project=PROJECT, name=name, dir=folder, config=dict(config))
-            writers.append(Scalars(stack.enter_context(run).log))
-        elif tracker == "mlflow":
-            import mlflow
-
-            mlflow.set_experiment(PROJECT)
-            stack.enter_context(mlflow.start_run(run_name=name))
-            mlflow.log_params(dict(config))
-            writers.append(Scalars(mlflow.log_metrics))
+        if tracker is not None:
+            try:
+                run, log = _start(tracker, folder, params)
+            except ModuleNotFoundError:
+                raise
+            except Exception as error:  # each tracker has its own, and those of its transport
+                raise UserError(f"track: {tracker}: {' '.join(str(error).split())}") from error
+            stack.enter_context(run)
+            writers.append(Scalars(log))
         logger = Logger(str(folder), writers)
         stack.callback(logger.close)
         yield logger
+
+
+def _start(
+    tracker: str, folder: Path, params: Mapping[str, Any]
+) -> tuple[contextlib.AbstractContextManager[Any], Callable[..., Any]]:
+    """A run that has begun, and its function for numbers."""
+    name = f"{folder.parent.name}/{folder.name}"
+    if tracker == "wandb":
+        import wandb
+
+        run = wandb.init(project=PROJECT, name=name, dir=folder, config=dict(params))
+        return run, run.log
+    import mlflow
+
+    mlflow.set_experiment(PROJECT)
+    run = mlflow.start_run(run_name=name)
+    mlflow.log_params(dict(params))
+    return run, mlflow.log_metrics

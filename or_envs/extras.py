@@ -6,7 +6,7 @@ import importlib.metadata
 import re
 
 #: Top-level modules whose distribution is not called like them.
-_DISTRIBUTIONS = {"mlflow": "mlflow-skinny", "yaml": "pyyaml"}
+_DISTRIBUTIONS = {"yaml": "pyyaml"}
 _REQUIREMENT = re.compile(r"""([\w.-]+).*;.*\bextra == ["']([\w.-]+)["']""")
 
 
