@@ -177,7 +177,7 @@ from pathlib import Path
 from tests.benchmarks import test_tune
 test_tune.tune.load_space = lambda algorithm, env_id: test_tune.SPACE
 if __name__ == "__main__":
-    test_tune.search(Path({folder!r}), trials=4)
+    test_tune.search(Path({folder!r}), trials=8, sampler="tpe")
 """
 
 
@@ -197,9 +197,9 @@ def test_a_killed_search_goes_on(tmp_path, quick):
     process.send_signal(signal.SIGKILL)
     process.wait()
     (killed / "best" / "wait").unlink()
-    _, rows = search(killed)
+    _, rows = search(killed, trials=8, sampler="tpe")
     (tmp_path / "whole").mkdir()
-    assert rows == search(tmp_path / "whole")[1]
+    assert rows == search(tmp_path / "whole", trials=8, sampler="tpe")[1]
 
 
 def _command(folder, *more):
