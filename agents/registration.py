@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from or_envs.extras import MissingExtraError
+
 #: name -> class of the algorithm. An agent is added by one line here.
 TABLE: dict[str, str] = {
     "adp": "agents.adp.adp:ADP",
@@ -38,6 +40,4 @@ def agent_class(name: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"agent {name!r} needs {error.name}: pip install 'or-envs[agents]'", name=error.name
-        ) from None
+        raise MissingExtraError(f"agent {name!r}", error.name or module) from None

@@ -1,4 +1,4 @@
-"""The command line ``or-bench``: list, train, evaluate, enjoy, export, import, collect and more."""
+"""The command line ``or-bench``: list, train, tune, evaluate, enjoy, leaderboard and more."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from typing import Any, NoReturn
 from benchmarks import commands
 from benchmarks.errors import UserError
 from benchmarks.provenance import cores
+from or_envs.extras import MissingExtraError
+
+_OURS = ("agents", "baselines", "benchmarks", "or_envs")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -93,7 +96,29 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--output", type=Path, default=Path("runs"), metavar="DIR")
     _add_device(sub)
     sub.add_argument("--resume", type=Path, metavar="DIR", help="go on with a killed training")
+    sub.add_argument("--track", choices=("mlflow", "wandb"), help="beside TensorBoard")
     sub.set_defaults(run=commands.train)
+
+    sub = subparsers.add_parser("tune", help="search for good hyper-parameters of an agent")
+    sub.add_argument("--algo", required=True, help="agent")
+    _add_environment(sub)
+    sub.add_argument(
+        "--hyperparams", nargs="+", type=key_value, default=[], metavar="K:V", help="not tuned"
+    )
+    sub.add_argument(
+        "--trials", type=_at_least(1), default=20, help="configurations; the first is the file's"
+    )
+    sub.add_argument("--timesteps", type=_at_least(1), help="default: the hyper-parameter file's")
+    sub.add_argument("--seeds", type=_at_least(1), default=2, help="trainings per configuration")
+    sub.add_argument("--sampler", choices=("tpe", "random"), default="tpe")
+    sub.add_argument("--pruner", choices=("none", "median", "halving"), default="median")
+    sub.add_argument(
+        "--storage", metavar="FILE|URL", help="journal, or sqlite:///FILE (default: OUTPUT's .log)"
+    )
+    sub.add_argument("--workers", type=_at_least(1), default=cores(), help="processes")
+    sub.add_argument("--output", type=Path, required=True, metavar="FILE.yml")
+    _add_device(sub)
+    sub.set_defaults(run=commands.tune)
 
     sub = subparsers.add_parser("evaluate", help="mean cost of a contestant")
     _add_player(sub)
@@ -176,9 +201,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("or-bench: interrupted; what is finished is kept", file=sys.stderr)
         return 130
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] in ("agents", "baselines", "or_envs"):
+        if error.name is None or error.name.partition(".")[0] in _OURS:
             raise  # a fault of ours, not a missing extra
-        print(
-            f"or-bench: error: this needs {error.name}: pip install 'or-envs[all]'", file=sys.stderr
-        )
+        if not isinstance(error, MissingExtraError):
+            error = MissingExtraError(f"or-bench {options.command}", error.name)
+        print(f"or-bench: error: {error}", file=sys.stderr)
         return 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -51,9 +52,12 @@ def _set_device(name: str) -> None:
 
 def train(options: argparse.Namespace) -> None:
     """Train a new agent in a folder of its own, or go on with a killed training."""
+    from benchmarks.tracking import tracked
     from benchmarks.training import train as train_agent
 
     _set_device(options.device)
+    if options.track is not None:
+        importlib.import_module(options.track)  # missing: say so before there is a folder
     if options.resume is not None:
         given = (options.algo, options.env, options.env_kwargs, options.hyperparams)
         if any(given) or options.timesteps is not None:
@@ -70,15 +74,18 @@ def train(options: argparse.Namespace) -> None:
         _write_config(folder, config)
     values = hyperparameters.load(config["algo"], config["env"], config["hyperparams"])
     print(f"training in {folder}", flush=True)
-    trained = train_agent(
-        config["algo"],
-        config["env"],
-        config["env_kwargs"],
-        config["seed"],
-        values,
-        folder,
-        progress=sys.stderr.isatty(),
-    )
+    params = {name: config[name] for name in ("algo", "env", "env_kwargs", "seed")}
+    with tracked(folder, options.track, {**params, **config["hyperparams"]}) as logger:
+        trained = train_agent(
+            config["algo"],
+            config["env"],
+            config["env_kwargs"],
+            config["seed"],
+            values,
+            folder,
+            progress=sys.stderr.isatty(),
+            logger=logger,
+        )
     print(f"trained for {trained.model.num_timesteps} steps in {trained.seconds:.1f} s")
 
 
@@ -130,6 +137,35 @@ def _complete_environment(options: argparse.Namespace) -> None:
     values = read_yaml(model.parent / zoo.CONFIG)
     options.env = values["env"]
     options.env_kwargs = list({**values["env_kwargs"], **dict(options.env_kwargs)}.items())
+
+
+def tune(options: argparse.Namespace) -> None:
+    """Search for good hyper-parameters, or go on with a search."""
+    from benchmarks.tune import Tuning
+    from benchmarks.tune import tune as search
+
+    if options.output.suffix != ".yml":
+        raise UserError(f"output: expected a name ending in .yml, got {str(options.output)!r}")
+    _set_device(options.device)
+    fixed = dict(options.hyperparams)
+    values = hyperparameters.load(options.algo, options.env, fixed)
+    tuning = Tuning(
+        options.algo,
+        options.env,
+        dict(options.env_kwargs),
+        fixed,
+        options.timesteps or values.n_timesteps,
+        options.seeds,
+    )
+    search(
+        tuning,
+        options.trials,
+        options.sampler,
+        options.pruner,
+        options.storage or str(options.output.with_suffix(".log")),
+        options.workers,
+        options.output,
+    )
 
 
 def evaluate(options: argparse.Namespace) -> int:

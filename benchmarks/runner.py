@@ -6,12 +6,8 @@ tried again by the next run. A finished cell is never run twice.
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
-import os
-import threading
 import time
-from collections.abc import Iterator
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -19,13 +15,11 @@ from typing import TYPE_CHECKING
 
 from benchmarks.cells import Cell, cells_of, failed_record, run_cell
 from benchmarks.config import SuiteConfig
+from benchmarks.processes import become_worker, one_thread
 from benchmarks.records import Record, read
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-#: One thread per process: the processes are the parallelism.
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def run_suite(suite: SuiteConfig, results: Path, workers: int, console: Console) -> list[Record]:
@@ -97,13 +91,12 @@ class _Running:
         self.log = folder / "logs" / f"{cell.stem}.log"
         # A record of an earlier, failed try must not be taken for this one's.
         self.record.unlink(missing_ok=True)
-        self.log.parent.mkdir(parents=True, exist_ok=True)
         arguments = (cell, self.record, folder / "training" / cell.stem, self.log)
         self.process: SpawnProcess = multiprocessing.get_context("spawn").Process(
             target=_work, args=arguments
         )
         self.start = time.monotonic()
-        with _one_thread():
+        with one_thread():
             self.process.start()
 
     def over(self) -> bool:
@@ -139,34 +132,7 @@ class _Running:
         return f"{self.cell.title}: {what} {sum(values) / len(values):.6g}  ({seconds:.1f} s)"
 
 
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Children started here inherit an environment that limits numeric libraries to a thread."""
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
 def _work(cell: Cell, record: Path, work: Path, log: Path) -> None:
     """What a worker process does."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    # File descriptors 1 and 2: solvers written in C chatter too.
-    with log.open("w", encoding="utf-8") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
+    become_worker(log)
     run_cell(cell, work).write(record)
-
-
-def _end_with_parent() -> None:
-    """A killed suite must leave no worker behind that the next run would meet."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)

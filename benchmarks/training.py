@@ -7,11 +7,15 @@ import inspect
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.errors import UserError
 from benchmarks.hyperparameters import Hyperparameters
 from benchmarks.plots import CURVE_LABELS, save_curve
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.callbacks import BaseCallback
+    from stable_baselines3.common.logger import Logger
 
 MODEL = "model.safetensors"
 #: Environment variable that carries ``--device`` to the processes of a suite.
@@ -39,10 +43,13 @@ def train(
     hyperparameters: Hyperparameters,
     folder: Path,
     progress: bool = False,
+    callback: BaseCallback | None = None,
+    logger: Logger | None = None,
 ) -> Trained:
     """Train an agent and leave model, curve (CSV and PNG) and checkpoint in ``folder``.
 
-    With ``progress`` a bar on the terminal shows how far it is.
+    With ``progress`` a bar on the terminal shows how far it is. ``callback`` is called as by
+    ``learn``; ``logger`` is given what the agent logs.
 
     A folder with a finished model is not trained again; one with a checkpoint is continued and
     ends with the same model as an undisturbed training.
@@ -87,8 +94,16 @@ def train(
     checkpoint = folder / "checkpoint.safetensors"
     try:
         model = cls(hyperparameters.policy, env, seed=own_seed, device=device(), **arguments)
-        callbacks = CallbackList([curve, ProgressBarCallback()] if progress else [curve])
-        learn_resumable(model, hyperparameters.n_timesteps, checkpoint, callback=callbacks)
+        if logger is not None:
+            model.set_logger(logger)
+        callbacks: list[BaseCallback] = [curve]
+        if progress:
+            callbacks.append(ProgressBarCallback())
+        if callback is not None:
+            callbacks.append(callback)
+        learn_resumable(
+            model, hyperparameters.n_timesteps, checkpoint, callback=CallbackList(callbacks)
+        )
     except (ValueError, AssertionError) as error:
         raise UserError(f"algo: {algorithm} on {env_id}: {error}") from error
     model.save(folder / MODEL)

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from or_envs.extras import MissingExtraError
+
 #: Costs (P,) of a population (P, n).
 Fitness = Callable[[np.ndarray], np.ndarray]
 #: Better permutations (P, length) from permutations.
@@ -242,10 +244,8 @@ def minimize_permutation(
 def _pymoo() -> None:
     try:
         import pymoo  # noqa: F401
-    except ImportError:
-        raise ImportError(
-            "genetic-algorithm baselines need pymoo: pip install 'or-envs[solvers]'"
-        ) from None
+    except ModuleNotFoundError:
+        raise MissingExtraError("the genetic algorithm", "pymoo") from None
 
 
 def _run(

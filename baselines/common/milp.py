@@ -7,6 +7,8 @@ import math
 import time
 from typing import Any
 
+from or_envs.extras import MissingExtraError
+
 
 @dataclasses.dataclass(frozen=True)
 class MilpResult:
@@ -48,10 +50,8 @@ def import_pyomo() -> Any:
     try:
         import highspy  # noqa: F401
         import pyomo.environ as pyo
-    except ImportError as error:
-        raise ImportError(
-            f"MILP baselines need {error.name}: pip install 'or-envs[solvers]'"
-        ) from None
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("mixed-integer programming", error.name or "pyomo") from None
     return pyo
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from baselines.job_shop.exact import Answer, ExactSolver
 from baselines.job_shop.shop import Shop, orders_of
 from or_envs.core import AnyProblem
+from or_envs.extras import MissingExtraError
 
 
 class ConstraintProgramming(ExactSolver):
@@ -109,8 +110,6 @@ _STATUS = {
 def _cp_model() -> Any:
     try:
         from ortools.sat.python import cp_model
-    except ImportError:
-        raise ImportError(
-            "ConstraintProgramming needs ortools: pip install 'or-envs[cp]'"
-        ) from None
+    except ModuleNotFoundError:
+        raise MissingExtraError("ConstraintProgramming", "ortools") from None
     return cp_model

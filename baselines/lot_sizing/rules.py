@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from baselines.lot_sizing.kernels import greedy_cover
+from or_envs.extras import MissingExtraError
 from or_envs.lot_sizing.instances import LotSizingInstance
 from or_envs.lot_sizing.problem import LotSizingState, kept_setup
 
@@ -57,10 +58,8 @@ class StaticAssignment:
         """
         try:
             from scipy.optimize import linear_sum_assignment
-        except ImportError:
-            raise ImportError(
-                "the static assignment needs scipy: pip install 'or-envs[solvers]'"
-            ) from None
+        except ModuleNotFoundError:
+            raise MissingExtraError("the static assignment", "scipy") from None
         production = instance.production
         gain = instance.lost_sales_cost[:, None, :] * np.minimum(
             production, instance.mean_demand[:, None, :]

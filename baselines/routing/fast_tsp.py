@@ -8,6 +8,7 @@ import numpy as np
 
 from baselines.common.checks import check_problem
 from baselines.common.solution import Solution
+from or_envs.extras import MissingExtraError
 from or_envs.routing import metric
 from or_envs.routing.tsp import TSP, TSPInstance
 
@@ -39,8 +40,8 @@ class FastTSP:
         check_problem(problem, TSP)
         try:
             import fast_tsp
-        except ImportError:
-            raise ImportError("FastTSP needs fast-tsp: pip install 'or-envs[solvers]'") from None
+        except ModuleNotFoundError:
+            raise MissingExtraError("FastTSP", "fast_tsp") from None
         self._find_tour = fast_tsp.find_tour
 
     def solve(

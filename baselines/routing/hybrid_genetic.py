@@ -10,6 +10,7 @@ import numpy as np
 from baselines.common.checks import check_at_least, check_problem
 from baselines.common.solution import Solution
 from baselines.routing.plans import route_actions
+from or_envs.extras import MissingExtraError
 from or_envs.routing import metric
 from or_envs.routing.cvrp import CVRP, CVRPInstance
 
@@ -60,10 +61,8 @@ class HybridGenetic:
         check_at_least(1, iterations=iterations, population=population, generation=generation)
         try:
             import hygese
-        except ImportError:
-            raise ImportError(
-                "HybridGenetic needs hygese: pip install 'or-envs[solvers]'"
-            ) from None
+        except ModuleNotFoundError:
+            raise MissingExtraError("HybridGenetic", "hygese") from None
         self._library = hygese
         self.problem = problem
         self.seed = seed

@@ -9,6 +9,7 @@ import numpy as np
 from baselines.common.checks import check_at_least, check_problem
 from baselines.common.solution import Solution
 from or_envs.core import AnyProblem
+from or_envs.extras import MissingExtraError
 from or_envs.routing import metric
 from or_envs.routing.atsp import ATSP
 from or_envs.routing.tsp import TSP
@@ -43,10 +44,8 @@ class LKH:
         check_at_least(1, runs=runs)
         try:
             import elkai
-        except ImportError:
-            raise ImportError(
-                "LKH needs elkai (non-commercial use only): pip install 'or-envs[lkh]'"
-            ) from None
+        except ModuleNotFoundError:
+            raise MissingExtraError("LKH (non-commercial use only)", "elkai") from None
         self._elkai = elkai
         self.runs = runs
 

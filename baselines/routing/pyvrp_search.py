@@ -11,6 +11,7 @@ from baselines.common.checks import check_at_least, check_problem
 from baselines.common.solution import Solution
 from baselines.routing.plans import completed, route_actions
 from or_envs.core import AnyProblem
+from or_envs.extras import MissingExtraError
 from or_envs.routing import metric
 from or_envs.routing.cvrp import CVRP
 from or_envs.routing.orienteering import TOLERANCE, Orienteering
@@ -48,8 +49,8 @@ class PyVRPSearch:
         check_at_least(1, iterations=iterations)
         try:
             import pyvrp
-        except ImportError:
-            raise ImportError("PyVRPSearch needs pyvrp: pip install 'or-envs[solvers]'") from None
+        except ModuleNotFoundError:
+            raise MissingExtraError("PyVRPSearch", "pyvrp") from None
         self._library = pyvrp
         self.problem = problem
         self.seed = seed

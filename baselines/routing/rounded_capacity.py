@@ -10,6 +10,7 @@ import numpy as np
 from baselines.common.checks import check_problem
 from baselines.common.solution import Solution
 from baselines.routing.plans import route_actions
+from or_envs.extras import MissingExtraError
 from or_envs.routing import metric
 from or_envs.routing.cvrp import CVRP, CVRPInstance
 
@@ -44,10 +45,8 @@ class RoundedCapacity:
         check_problem(problem, CVRP)
         try:
             import highspy
-        except ImportError:
-            raise ImportError(
-                "RoundedCapacity needs highspy: pip install 'or-envs[solvers]'"
-            ) from None
+        except ModuleNotFoundError:
+            raise MissingExtraError("RoundedCapacity", "highspy") from None
         self._highspy = highspy
         self.problem = problem
         self.seed = seed

@@ -10,6 +10,7 @@ import numpy as np
 from baselines.common.checks import check_at_least, check_problem
 from baselines.common.solution import Solution
 from or_envs.core import AnyProblem
+from or_envs.extras import MissingExtraError
 from or_envs.routing import metric
 from or_envs.routing.atsp import ATSP
 from or_envs.routing.tour import Tour
@@ -46,10 +47,8 @@ class SubtourElimination:
         check_at_least(3, num_cities=tour.num_cities)
         try:
             import highspy
-        except ImportError:
-            raise ImportError(
-                "SubtourElimination needs highspy: pip install 'or-envs[solvers]'"
-            ) from None
+        except ModuleNotFoundError:
+            raise MissingExtraError("SubtourElimination", "highspy") from None
         self._highspy = highspy
         self.symmetric = isinstance(problem, TSP)
         self.seed = seed

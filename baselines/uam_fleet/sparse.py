@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from or_envs.extras import MissingExtraError
+
 
 @dataclasses.dataclass(frozen=True)
 class Program:
@@ -127,10 +129,8 @@ def solve_integer(
 def _run(program: Program, integer: np.ndarray | None, options: dict[str, Any]) -> Outcome:
     try:
         import highspy
-    except ImportError:
-        raise ImportError(
-            "bounds and bid prices need highspy: pip install 'or-envs[solvers]'"
-        ) from None
+    except ModuleNotFoundError:
+        raise MissingExtraError("a linear program", "highspy") from None
     given = highspy.HighsLp()
     given.num_col_, given.num_row_ = len(program.cost), len(program.upper)
     given.col_cost_, given.col_lower_ = program.cost, np.zeros(len(program.cost))

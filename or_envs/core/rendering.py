@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from or_envs.core.problem import AnyProblem
+from or_envs.extras import MissingExtraError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,7 +66,7 @@ class Recorder:
         if problem.drawing is None:
             raise ValueError(f"render_mode: {type(problem).__name__} has no drawing")
         if importlib.util.find_spec("matplotlib") is None:
-            raise ModuleNotFoundError("rendering needs matplotlib: pip install 'or-envs[plot]'")
+            raise MissingExtraError("rendering", "matplotlib")
         module, _, name = problem.drawing.partition(":")
         self._fill: Callable[[Figure, Episode], None] = getattr(
             importlib.import_module(module), name

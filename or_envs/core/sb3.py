@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode
 from or_envs.core.arrays import Arrays
 from or_envs.core.batch import pick
 from or_envs.core.vector_env import VectorEnv
+from or_envs.extras import MissingExtraError
 
 try:
     from stable_baselines3.common.vec_env.base_vec_env import (
@@ -21,9 +22,7 @@ try:
         VecEnvStepReturn,
     )
 except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        f"or_envs.core.sb3 needs {error.name}: pip install 'or-envs[agents]'", name=error.name
-    ) from None
+    raise MissingExtraError("or_envs.core.sb3", error.name or "stable_baselines3") from None
 
 _PARTS = ("instance", "state", "exogenous")
 
