@@ -7,6 +7,7 @@ Python blocks run as they stand, in order. Bash blocks are parsed, and run where
 import argparse
 import importlib
 import importlib.util
+import itertools
 import os
 import re
 import shlex
@@ -128,6 +129,10 @@ def check(monkeypatch):
         match words:
             case ["or-bench", *arguments]:
                 or_bench(arguments)
+            case ["python", "-m", "benchmarks.rl_zoo3" | "rl_zoo3.train", *arguments]:
+                given = dict(itertools.pairwise(arguments))
+                assert given["--algo"] in AGENTS
+                assert given["--env"] in PROBLEMS
             case ["python", "-m", name, *arguments]:
                 module(name, arguments)
             case ["python", script, *_]:
