@@ -2,7 +2,7 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
-SUITE ?= smoke
+SUITE ?= standard
 WORKERS ?= 2
 
 .PHONY: install leaderboard test test-all lint bench docs

@@ -111,7 +111,7 @@ SHOP = ["--env", "or_envs/JobShop-v0"]
             "stable-baselines3",
             "agents",
         ),
-        (["leaderboard", "--suite", "smoke"], "rich", "rich", "agents"),
+        (["leaderboard", "--suite", "standard"], "rich", "rich", "agents"),
         (["evaluate", "lot_sizing/genetic", *LOT_SIZING], "pymoo", "pymoo", "solvers"),
         (
             ["evaluate", "lot_sizing/perfect_information", *LOT_SIZING, "--sees-future"],
@@ -129,7 +129,7 @@ SHOP = ["--env", "or_envs/JobShop-v0"]
             "matplotlib",
             "plot",
         ),
-        (["leaderboard", "--suite", "smoke"], "yaml", "pyyaml", "bench"),
+        (["leaderboard", "--suite", "standard"], "yaml", "pyyaml", "bench"),
     ],
 )
 def test_commands_name_the_extra(tmp_path, arguments, blocked, distribution, extra):

@@ -115,7 +115,7 @@ def test_the_wheel_works_without_the_repository(wheel, tmp_path):
 
     or_bench = home / "bin" / "or-bench"
     listed = _run(or_bench, "list", cwd=empty)
-    for name in ("or_envs/LotSizing-v0", "pdppo", "lot_sizing/greedy", "smoke"):
+    for name in ("or_envs/LotSizing-v0", "pdppo", "lot_sizing/greedy", "standard"):
         assert name in listed
     trained = min((site / "benchmarks" / "trained").glob("adp-LotSizing-*"))
     played = _run(or_bench, "evaluate", trained, "--episodes", "2", cwd=empty)

@@ -47,7 +47,7 @@ def _error(capsys, *arguments):
         (["evaluate", f"{FAKES}:outside", *LOT_SIZING], ["action", "99"]),
         (["evaluate", f"{FAKES}:Planner", *LOT_SIZING], ["exogenous"]),
         (["evaluate", "lot_sizing/idle", *LOT_SIZING, "--sees-future"], ["sees_future"]),
-        (["leaderboard", "--suite", "nosuch"], ["suite", "smoke", "nosuch"]),
+        (["leaderboard", "--suite", "nosuch"], ["suite", "standard", "nosuch"]),
         (["leaderboard", "--suite", "tiny", "--workers", "0"], ["--workers", "'0'"]),
         (
             ["enjoy", "lot_sizing/idle", *LOT_SIZING, "--output", "film.avi"],
@@ -78,7 +78,7 @@ def test_list(capsys):
     names = ("or_envs/LotSizing-v0", "VI-C", "num_cities: 50", "pdppo", "lot_sizing/greedy")
     for name in (*names, "bq_nco-CVRP-20"):
         assert name in text
-    assert "smoke" in text
+    assert "standard" in text
 
 
 def test_list_does_not_load_the_heavy_libraries():

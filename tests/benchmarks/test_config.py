@@ -107,7 +107,7 @@ def test_names_are_checked_before_anything_runs(tmp_path, change, message):
 
 
 def test_unknown_suite_and_damaged_yaml(tmp_path):
-    with pytest.raises(UserError, match=r"suite: expected one of .*smoke.* got 'nosuch'"):
+    with pytest.raises(UserError, match=r"suite: expected one of .*standard.* got 'nosuch'"):
         load_suite("nosuch")
     path = tmp_path / "broken.yml"
     path.write_text("problems: [\n  {a: 1")
@@ -116,7 +116,7 @@ def test_unknown_suite_and_damaged_yaml(tmp_path):
 
 
 def test_shipped_suites_are_valid():
-    assert {"smoke", "tiny", "pdppo-claim", "pdppo-bugs"} <= shipped().keys()
+    assert {"standard", "tiny", "pdppo-claim", "pdppo-bugs"} <= shipped().keys()
     for name in shipped():
         assert cells_of(load_suite(name))
 
