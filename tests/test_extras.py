@@ -124,7 +124,7 @@ SHOP = ["--env", "or_envs/JobShop-v0"]
         (["evaluate", "routing/lkh", *TSP], "elkai", "elkai", "lkh"),
         (["evaluate", "job_shop/constraint_programming", *SHOP], "ortools", "ortools", "cp"),
         (
-            ["render", "lot_sizing/idle", *LOT_SIZING, "--output", "x.png"],
+            ["enjoy", "lot_sizing/idle", *LOT_SIZING, "--output", "x.png"],
             "matplotlib",
             "matplotlib",
             "plot",
