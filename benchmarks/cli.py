@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from benchmarks import commands
+from benchmarks.engines import ENGINES
 from benchmarks.errors import UserError
-from benchmarks.provenance import cores
+from benchmarks.files import disk_full
 
 
 class _Parser(argparse.ArgumentParser):
@@ -123,7 +124,13 @@ def build_parser() -> argparse.ArgumentParser:
     sub = subparsers.add_parser("leaderboard", help="run a suite and print its table")
     sub.add_argument("--suite", required=True, metavar="NAME|FILE")
     sub.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
-    sub.add_argument("--workers", type=_at_least(1), default=cores(), help="processes")
+    sub.add_argument(
+        "--workers", type=_at_least(1), help="cells side by side (default: cores, or the cluster's)"
+    )
+    sub.add_argument(
+        "--engine", choices=ENGINES, default="processes", help="of this machine, or a Ray cluster"
+    )
+    sub.add_argument("--ray-address", metavar="HOST:PORT", help="default: RAY_ADDRESS, or here")
     _add_device(sub)
     sub.set_defaults(run=commands.leaderboard)
 
@@ -143,14 +150,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"or-bench: error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        what_to_do = disk_full(error)
+        if what_to_do is None:
+            raise
+        print(f"or-bench: error: {what_to_do}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("or-bench: interrupted; what is finished is kept", file=sys.stderr)
         return 130
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] in ("agents", "baselines", "or_envs"):
             raise  # a fault of ours, not a missing extra
+        extra = "cluster" if error.name == "ray" else "all"
         print(
-            f"or-bench: error: this needs {error.name}: pip install 'or-envs[all]'", file=sys.stderr
+            f"or-bench: error: this needs {error.name}: pip install 'or-envs[{extra}]'",
+            file=sys.stderr,
         )
         return 2
     return 0

@@ -246,11 +246,15 @@ def leaderboard(options: argparse.Namespace) -> None:
     from benchmarks.runner import run_suite
 
     suite = load_suite(options.suite)
-    _set_device(options.device)
+    if options.engine == "processes" and options.ray_address is not None:
+        raise UserError("ray-address: give --engine ray with it")
+    _set_device(options.device, here=options.engine == "processes")
     console = Console()
     if not console.is_terminal:  # a file has no width to respect
         console = Console(width=160)
-    records = run_suite(suite, options.results, options.workers, console)
+    records = run_suite(
+        suite, options.results, options.workers, console, options.engine, options.ray_address
+    )
     write_reports(build_tables(records), records, options.results / suite.name, console)
     if suite.claim is not None:
         write_claim(build_claim(records, suite.claim), options.results / suite.name, console)

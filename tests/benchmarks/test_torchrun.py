@@ -27,10 +27,10 @@ BQ_NCO += ["warm_up:2", "policy_kwargs:{dim: 16, heads: 2, layers: 1, feed_forwa
 
 
 def train(arguments, output, processes):
-    """Train through the command line; the run's folder, and what was printed."""
+    """Train through the command line."""
     started_by = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [sys.executable, *(started_by if processes == 2 else []), "-m", "benchmarks"]
-    result = subprocess.run(
+    return subprocess.run(
         [*command, "train", *arguments, "--output", str(output)],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -39,7 +39,6 @@ def train(arguments, output, processes):
         timeout=300,
         check=False,
     )
-    return result
 
 
 def folder_of(result, output):
