@@ -22,7 +22,7 @@ from benchmarks.config import SuiteConfig, load_suite
 from benchmarks.curve import TrainingCurve
 from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
-from benchmarks.records import read
+from benchmarks.runner import read_record
 from benchmarks.statistics import Estimate, stratified_bootstrap
 
 
@@ -96,7 +96,7 @@ def rows(suite: SuiteConfig, results: Path, tolerance: float) -> list[Row]:
 
 
 def _costs(folder: Path, cell: Cell) -> list[float]:
-    record = read(folder / "cells" / f"{cell.stem}.json")
+    record = read_record(folder, cell)
     if record.costs is None:
         raise UserError(f"{cell.title}: {record.reason}")
     return record.costs

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from benchmarks import commands
+from benchmarks.engines import ENGINES
 from benchmarks.errors import UserError
+from benchmarks.files import disk_full
 from benchmarks.provenance import cores
 from or_envs.extras import MissingExtraError
 
@@ -156,7 +158,13 @@ def build_parser() -> argparse.ArgumentParser:
     sub = subparsers.add_parser("leaderboard", help="run a suite and print its table")
     sub.add_argument("--suite", required=True, metavar="NAME|FILE")
     sub.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
-    sub.add_argument("--workers", type=_at_least(1), default=cores(), help="processes")
+    sub.add_argument(
+        "--workers", type=_at_least(1), help="cells side by side (default: cores, or the cluster's)"
+    )
+    sub.add_argument(
+        "--engine", choices=ENGINES, default="processes", help="of this machine, or a Ray cluster"
+    )
+    sub.add_argument("--ray-address", metavar="HOST:PORT", help="default: RAY_ADDRESS, or here")
     _add_device(sub)
     sub.add_argument(
         "--pictures",
@@ -196,6 +204,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return options.run(options) or 0
     except UserError as error:
         print(f"or-bench: error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        what_to_do = disk_full(error)
+        if what_to_do is None:
+            raise
+        print(f"or-bench: error: {what_to_do}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("or-bench: interrupted; what is finished is kept", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
@@ -36,28 +37,66 @@ def list_everything(options: argparse.Namespace) -> None:
             print(f"  {name}")
 
 
-def _set_device(name: str) -> None:
+def _set_device(name: str, here: bool = True) -> None:
+    """Say where agents are trained; ``here``: by this machine, which then must have the device."""
     import torch
 
     from benchmarks.training import DEVICE
 
     try:
-        kind = torch.device(name).type
+        device = torch.device(name)
     except RuntimeError as error:
         raise UserError(f"device: expected cpu or cuda, got {name!r}") from error
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise UserError("device: torch finds no CUDA device")
+    if here and device.type == "cuda":
+        if not torch.cuda.is_available():
+            raise UserError("device: torch finds no CUDA device")
+        if (device.index or 0) >= torch.cuda.device_count():
+            raise UserError(f"device: torch finds {torch.cuda.device_count()} GPUs, no {name}")
     os.environ[DEVICE] = name
 
 
 def train(options: argparse.Namespace) -> None:
-    """Train a new agent in a folder of its own, or go on with a killed training."""
+    """Train a new agent in a folder of its own, or go on with a killed training.
+
+    Where torchrun has started several processes they train one agent, and the first one speaks.
+    """
+    from agents.common import distributed
     from benchmarks.tracking import tracked
     from benchmarks.training import train as train_agent
 
-    _set_device(options.device)
+    device = distributed.own_device(options.device)
+    _set_device(device)
+    if options.resume is None and (options.algo is None or options.env is None):
+        raise UserError("train: give --algo and --env, or --resume DIR")
     if options.track is not None:
         importlib.import_module(options.track)  # missing: say so before there is a folder
+    with distributed.process_group(device):
+        leads = distributed.is_leader()
+        folder, config = _training_folder(options, leads)
+        values = hyperparameters.load(config["algo"], config["env"], config["hyperparams"])
+        if leads:
+            print(f"training in {folder}", flush=True)
+        params = {name: config[name] for name in ("algo", "env", "env_kwargs", "seed")}
+        follows = tracked(folder, options.track, {**params, **config["hyperparams"]})
+        with follows if leads else contextlib.nullcontext() as logger:
+            trained = train_agent(
+                config["algo"],
+                config["env"],
+                config["env_kwargs"],
+                config["seed"],
+                values,
+                folder,
+                progress=leads and sys.stderr.isatty(),
+                logger=logger,
+            )
+        if leads:
+            print(f"trained for {trained.model.num_timesteps} steps in {trained.seconds:.1f} s")
+
+
+def _training_folder(options: argparse.Namespace, leads: bool) -> tuple[Path, dict[str, Any]]:
+    """Folder of a training and its configuration; the leader makes a new one."""
+    from agents.common.distributed import from_leader
+
     if options.resume is not None:
         given = (options.algo, options.env, options.env_kwargs, options.hyperparams)
         if any(given) or options.timesteps is not None:
@@ -65,28 +104,13 @@ def train(options: argparse.Namespace) -> None:
         folder = options.resume
         if not (folder / "config.yml").is_file():
             raise UserError(f"resume: {folder} has no config.yml, so it is no folder of train")
-        config = read_yaml(folder / "config.yml")
-    else:
-        if options.algo is None or options.env is None:
-            raise UserError("train: give --algo and --env, or --resume DIR")
-        config = _new_config(options)
+        return folder, read_yaml(folder / "config.yml")
+    config = _new_config(options)
+    folder = Path()
+    if leads:
         folder = _new_folder(options.output / options.algo, options.env.rpartition("/")[2])
         _write_config(folder, config)
-    values = hyperparameters.load(config["algo"], config["env"], config["hyperparams"])
-    print(f"training in {folder}", flush=True)
-    params = {name: config[name] for name in ("algo", "env", "env_kwargs", "seed")}
-    with tracked(folder, options.track, {**params, **config["hyperparams"]}) as logger:
-        trained = train_agent(
-            config["algo"],
-            config["env"],
-            config["env_kwargs"],
-            config["seed"],
-            values,
-            folder,
-            progress=sys.stderr.isatty(),
-            logger=logger,
-        )
-    print(f"trained for {trained.model.num_timesteps} steps in {trained.seconds:.1f} s")
+    return Path(from_leader(str(folder))), config
 
 
 def _new_config(options: argparse.Namespace) -> dict[str, Any]:
@@ -296,11 +320,15 @@ def leaderboard(options: argparse.Namespace) -> None:
     from benchmarks.runner import run_suite
 
     suite = load_suite(options.suite)
-    _set_device(options.device)
+    if options.engine == "processes" and options.ray_address is not None:
+        raise UserError("ray-address: give --engine ray with it")
+    _set_device(options.device, here=options.engine == "processes")
     console = Console()
     if not console.is_terminal:  # a file has no width to respect
         console = Console(width=160)
-    records = run_suite(suite, options.results, options.workers, console)
+    records = run_suite(
+        suite, options.results, options.workers, console, options.engine, options.ray_address
+    )
     folder, tables = options.results / suite.name, build_tables(records)
     backgrounds = gather(suite, tables, folder, options.pictures, console)
     write_reports(tables, backgrounds, folder, console)

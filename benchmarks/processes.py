@@ -29,11 +29,11 @@ def one_thread() -> Iterator[None]:
 
 
 def become_worker(log: Path) -> None:
-    """Called first in a child: it ends with its parent, and writes what it prints to ``log``."""
+    """Called first in a child: it ends with its parent, and adds what it prints to ``log``."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     log.parent.mkdir(parents=True, exist_ok=True)
     # File descriptors 1 and 2: solvers written in C chatter too.
-    with log.open("w", encoding="utf-8") as file:
+    with log.open("a", encoding="utf-8") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
 

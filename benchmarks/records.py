@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import typing
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,8 @@ from benchmarks.errors import UserError
 from benchmarks.files import write_atomically
 
 Status = Literal["ok", "failed"]
+#: What to do with a damaged record.
+ADVICE = "delete this file to have its cell run again; all other results are kept"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,18 +90,17 @@ def read(path: Path) -> Record:
     UserError
         If the file is damaged: file, place and what to do.
     """
-    advice = "delete this file to have its cell run again; all other results are kept"
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise UserError(
-            f"{path}: damaged at line {error.lineno} column {error.colno}: {error.msg}; {advice}"
+            f"{path}: damaged at line {error.lineno} column {error.colno}: {error.msg}; {ADVICE}"
         ) from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: damaged at byte {error.start}: not UTF-8; {advice}") from error
+        raise UserError(f"{path}: damaged at byte {error.start}: not UTF-8; {ADVICE}") from error
     problem = _mismatch(data)
     if problem:
-        raise UserError(f"{path}: {problem}; {advice}")
+        raise UserError(f"{path}: {problem}; {ADVICE}")
     return Record(**data)
 
 
@@ -113,7 +115,9 @@ def _mismatch(data: Any) -> str | None:
         if name not in data:
             return f"field {name!r} is missing"
         if not _fits(data[name], hint):
-            return f"field {name!r} has the wrong type ({type(data[name]).__name__})"
+            return f"field {name!r} has a wrong type or value ({type(data[name]).__name__})"
+    if data["status"] == "ok" and data["costs"] is None and data["bounds"] is None:
+        return "status 'ok', but neither costs nor bounds"
     return None
 
 
@@ -128,7 +132,8 @@ def _fits(value: Any, hint: Any) -> bool:
     if arguments:  # a union
         return any(_fits(value, argument) for argument in arguments)
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return number and math.isfinite(value)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, hint)

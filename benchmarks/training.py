@@ -49,7 +49,8 @@ def train(
     """Train an agent and leave model, curve (CSV and PNG) and checkpoint in ``folder``.
 
     With ``progress`` a bar on the terminal shows how far it is. ``callback`` is called as by
-    ``learn``; ``logger`` is given what the agent logs.
+    ``learn``; ``logger`` is given what the agent logs. Of several processes that train one
+    model (torchrun) the leader alone writes and shows anything; all must see the folder.
 
     A folder with a finished model is not trained again; one with a checkpoint is continued and
     ends with the same model as an undisturbed training.
@@ -57,16 +58,20 @@ def train(
     Raises
     ------
     UserError
-        If the algorithm does not take a hyper-parameter, or does not suit the environment.
+        If the algorithm does not take a hyper-parameter, does not suit the environment, or cannot
+        be trained by several processes.
     """
     from stable_baselines3.common.callbacks import CallbackList, ProgressBarCallback
 
+    from agents.common import distributed
     from agents.common.checkpoint import learn_resumable
     from agents.registration import agent_class
     from benchmarks.curve import TrainingCurve
     from or_envs.core.sb3 import make_sb3_vec_env
 
     cls = agent_class(algorithm)
+    if distributed.processes() > 1 and not getattr(cls, "data_parallel", False):
+        raise UserError(f"algo: {algorithm} is trained by one process; start it without torchrun")
     curve = TrainingCurve(folder / "curve.csv")
     if (folder / MODEL).is_file():
         return Trained(cls.load(folder / MODEL), curve.seconds)
@@ -91,21 +96,28 @@ def train(
         arguments["offline_dataset"] = data_files(
             env_id, env_kwargs, arguments["offline_dataset"], folder.parent / "data"
         )
+    callbacks: list[BaseCallback] = [curve]
+    if progress:
+        callbacks.append(ProgressBarCallback())
+    if callback is not None:
+        callbacks.append(callback)
+    if not distributed.is_leader():
+        callbacks = []
+        arguments |= {"tensorboard_log": None, "verbose": 0}
     checkpoint = folder / "checkpoint.safetensors"
     try:
         model = cls(hyperparameters.policy, env, seed=own_seed, device=device(), **arguments)
         if logger is not None:
             model.set_logger(logger)
-        callbacks: list[BaseCallback] = [curve]
-        if progress:
-            callbacks.append(ProgressBarCallback())
-        if callback is not None:
-            callbacks.append(callback)
         learn_resumable(
             model, hyperparameters.n_timesteps, checkpoint, callback=CallbackList(callbacks)
         )
     except (ValueError, AssertionError) as error:
         raise UserError(f"algo: {algorithm} on {env_id}: {error}") from error
+    # Whoever is still to read the checkpoint would no longer find it.
+    distributed.meet()
+    if not distributed.is_leader():
+        return Trained(model, curve.seconds)
     model.save(folder / MODEL)
     checkpoint.unlink(missing_ok=True)
     title = f"{algorithm} on {env_id}, seed {seed}"

@@ -92,6 +92,8 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"BQPolicy": BQPolicy}
+    #: Whether several processes can train one model, see :mod:`agents.common.distributed`.
+    data_parallel: ClassVar[bool] = True
     #: What its training curve shows.
     curve_labels: ClassVar[tuple[str, str]] = (
         "sub-problems",
@@ -349,10 +351,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         return data, True
 
     def update(self, draw: Draw) -> float:
-        """One step of Adam on a batch of sub-problems; returns the cross-entropy.
-
-        Where several processes train together, it is this process's part of it.
-        """
+        """One step of Adam on a batch of sub-problems; returns the cross-entropy."""
         num = draw.state.num
         mine = share(num, self.device)
         if mine is not None:
@@ -366,7 +365,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         self.policy.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._descend()
-        return loss.item()
+        return total(loss.item(), self.device)
 
     def update_by_reward(self, number: int) -> tuple[float, int]:
         """One step of Adam on the policy gradient of drawn solutions.
@@ -395,10 +394,10 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         )
         self.policy.set_training_mode(True)
         self.policy.optimizer.zero_grad()
-        num = total(sum(len(step.rows) for step in steps), self.device)
+        num = int(total(sum(len(step.rows) for step in steps), self.device))
         surprise = descend(self.policy, steps, advantages.float(), num)
         self._descend()
-        return surprise, num
+        return total(surprise, self.device), num
 
     def _descend(self) -> None:
         """Adam, along the clipped gradient of all processes."""

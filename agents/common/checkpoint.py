@@ -20,6 +20,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import TrainFreq
 
+from agents.common.distributed import is_leader
 from agents.common.files import read, write
 from agents.common.safe_files import SafeFiles
 from or_envs.core.sb3 import SB3VecEnv
@@ -27,6 +28,8 @@ from or_envs.core.sb3 import SB3VecEnv
 
 class ExactCheckpoint(BaseCallback):
     """Write a checkpoint before every ``every``-th rollout, and one at the end of training.
+
+    Of several processes that train together the leader writes it.
 
     Parameters
     ----------
@@ -51,7 +54,7 @@ class ExactCheckpoint(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         # The first call comes before anything has happened.
-        if self._rollouts and self._rollouts % self.every == 0:
+        if self._rollouts and self._rollouts % self.every == 0 and is_leader():
             write_checkpoint(self.model, self.path)
         self._rollouts += 1
 
@@ -59,7 +62,8 @@ class ExactCheckpoint(BaseCallback):
         return True
 
     def _on_training_end(self) -> None:
-        write_checkpoint(self.model, self.path)
+        if is_leader():
+            write_checkpoint(self.model, self.path)
 
 
 def write_checkpoint(model: BaseAlgorithm, path: str | os.PathLike[str]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 #: Raised when a reader of the old layout could misread the new one.
 FORMAT_VERSION = 1
@@ -76,12 +76,16 @@ def write(
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         # safetensors wants C order and no shared memory; np.array keeps 0-d arrays 0-d.
-        save_file(
+        content = save(
             {name: np.array(array, order="C") for name, array in arrays.items()},
-            temporary,
             metadata={_KEY: json.dumps(header)},
         )
+        # Not by the library, whose errors do not tell a full disk from others.
+        temporary.write_bytes(content)
         os.replace(temporary, path)
+    except OSError as error:
+        error.filename = str(path)  # a failing write does not say of what
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -109,6 +109,8 @@ class GNNPPO(SafeFiles, OnPolicyAlgorithm):
         "JobGraph": JobGraphPolicy,
         "FleetGraph": FleetGraphPolicy,
     }
+    #: Whether several processes can train one model, see :mod:`agents.common.distributed`.
+    data_parallel: ClassVar[bool] = True
     policy: GNNPolicy  # type: ignore[assignment]
 
     def __init__(

@@ -14,6 +14,7 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
 from stable_baselines3.common.utils import FloatSchedule, update_learning_rate
 
 from agents.common.best_weights import BestWeights
+from agents.common.distributed import add_gradients, share, total
 from agents.common.safe_files import SafeFiles
 from agents.common.unplayed import Unplayed
 from agents.hdpo.gnn import GraphPolicy
@@ -86,6 +87,8 @@ class HDPO(SafeFiles, Unplayed, BaseAlgorithm):
         "CappedBaseStock": CappedBaseStock,
         "EchelonStock": EchelonStock,
     }
+    #: Whether several processes can train one model, see :mod:`agents.common.distributed`.
+    data_parallel: ClassVar[bool] = True
     policy: NetworkPolicy  # type: ignore[assignment]
 
     def __init__(
@@ -283,13 +286,19 @@ class HDPO(SafeFiles, Unplayed, BaseAlgorithm):
     def update(self, training: Scenarios) -> float:
         """One step of Adam on a minibatch; returns its cost per store and period."""
         instance, demand = training.minibatch(self._n_updates, self.batch_size)
-        loss = self._mean_cost(training)(instance, demand) / training.store_periods
+        part = 1.0
+        mine = share(self.batch_size, self.device)
+        if mine is not None:
+            instance, demand = instance.rows(mine), demand.rows(mine)
+            part = len(mine) / self.batch_size
+        loss = part * self._mean_cost(training)(instance, demand) / training.store_periods
         self.policy.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        add_gradients(self.policy.parameters())
         torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
         self.policy.optimizer.step()
         self._n_updates += 1
-        return loss.item()
+        return total(loss.item(), self.device)
 
     def _mean_cost(self, training: Scenarios) -> MeanCost:
         if self._rollout is None or self._rollout[0] is not training:

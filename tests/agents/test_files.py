@@ -3,9 +3,11 @@
 # ruff: noqa: NPY002  (SB3 draws from the global generator)
 
 import contextlib
+import errno
 import json
 import os
 import pickle
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -260,12 +262,13 @@ def test_header_says_what_wrote_it(path):
 def test_a_failed_write_leaves_the_old_file(path, monkeypatch):
     save_model(path, "X", {"weight": np.ones(2)}, {})
 
-    def half(tensors, name, metadata):
-        name.write_bytes(b"half")
-        raise OSError("disk full")
+    def half(temporary, content):
+        with temporary.open("wb") as file:
+            file.write(content[:10])
+        raise OSError(errno.ENOSPC, "disk full")
 
-    monkeypatch.setattr(files, "save_file", half)
-    with pytest.raises(OSError, match="disk full"):
+    monkeypatch.setattr(Path, "write_bytes", half)
+    with pytest.raises(OSError, match=f"disk full: '{path}'"):
         save_model(path, "X", {"weight": np.zeros(2)}, {})
     np.testing.assert_array_equal(load_model(path, "X")[0]["weight"], np.ones(2))
     assert os.listdir(path.parent) == [path.name]

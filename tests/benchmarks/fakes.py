@@ -98,3 +98,14 @@ class Floor:
     def solve(self, instance, exogenous=None, time_limit=None):
         assert exogenous is None, "sees_future is off, but the trace was given"
         return Solution(None, self.value, self.value, "optimal", 0.0)
+
+
+def stuck_at_first(problem, seed, path):
+    """The first is never ready; leaves its process and the parent of that, to be killed."""
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(f"{os.getpid()} {os.getppid()}\n")
+    except FileExistsError:
+        return idle(problem, seed)
+    time.sleep(600)
+    raise RuntimeError("not killed")
