@@ -137,6 +137,10 @@ def check(monkeypatch):
                 module(name, arguments)
             case ["python", script, *_]:
                 assert (ROOT / script).is_file()
+            case ["torchrun", "--nproc-per-node", _, "-m", "benchmarks", *arguments]:
+                or_bench(arguments)
+            case ["ray", "start", "--head", "--port", _] | ["ray", "start", "--address", _]:
+                pass
             case ["make", target]:
                 assert f"\n{target}:" in read(ROOT / "Makefile")
             case ["pip", "install", *arguments]:
