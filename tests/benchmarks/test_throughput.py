@@ -1,6 +1,7 @@
 import pytest
 
 import or_envs
+from benchmarks import torch_throughput
 from benchmarks.throughput import measure, replayed, simulated, single, vector
 
 CASES = [
@@ -39,3 +40,10 @@ def test_days_of_different_lengths_are_counted():
     work = simulated(env_id, env_kwargs, 3, False)
     assert 3 < work() == work() < 3 * problem.max_steps
     assert replayed(env_id, env_kwargs, 3, 50)() == 150
+
+
+def test_torch_plays_whole_episodes(capsys):
+    torch_throughput.main(["--env-kwargs", "preset:tiny", "--num", "3"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert all(float(line.rpartition(",")[2]) > 0 for line in lines[1:])
