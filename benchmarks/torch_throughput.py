@@ -33,6 +33,7 @@ def decisions_per_second(problem: AnyProblem, num: int, device: str, observed: b
         if observed:
             problem.observation(now, state)
         mask = problem.action_mask(now, state)
+        assert mask is not None
         luck = torch.rand(mask.shape, device=mask.device)
         return torch.where(mask, luck, -1.0).argmax(dim=1)
 
