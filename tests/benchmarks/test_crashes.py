@@ -37,7 +37,7 @@ def start(suite, results, *arguments, **options):
     )
 
 
-def when(condition, process, seconds=60):
+def when(condition, process, seconds=300):
     """Wait for something true, as long as the process lives."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -75,7 +75,7 @@ def test_a_killed_worker_is_tried_again_at_once(tmp_path):
     process = start(suite, tmp_path / "results", "--workers", "2")
     when(lambda: len(pids(path)) == 2, process)
     os.kill(pids(path)[0], signal.SIGKILL)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     assert "failed" not in output
     records, table = run(suite, tmp_path / "results")
@@ -91,6 +91,7 @@ def test_a_worker_that_always_dies_fails_and_harms_no_other(tmp_path):
     assert records[0].reason == "the worker process died 2 times, at last with exit code 7"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("by", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
 def test_the_driver_takes_its_workers_along_and_a_second_run_goes_on(tmp_path, by, code):
     marks, marked = counted(tmp_path)
@@ -101,8 +102,11 @@ def test_the_driver_takes_its_workers_along_and_a_second_run_goes_on(tmp_path, b
     cells = results / "tiny" / "cells"
     when(lambda: len(pids(path)) == 2 and list(cells.glob("*.json")), process)
     process.send_signal(by)
-    assert process.wait(timeout=30) == code
-    when(lambda: not is_alive(pids(path)[0]), subprocess.Popen(["sleep", "30"]), 20)
+    assert process.wait(timeout=120) == code
+    deadline = time.monotonic() + 120
+    while is_alive(pids(path)[0]):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     assert len(list(cells.glob("*.json"))) == 1
     again = bench("leaderboard", "--suite", suite, "--results", results)
     assert again.returncode == 0, again.stderr
@@ -159,7 +163,7 @@ def fill(place):
 
 def test_a_full_disk_says_so_and_the_run_goes_on_once_there_is_room(tmp_path, small_disk):
     marks, marked = counted(tmp_path)
-    suite = write_suite(tmp_path, marked, episodes=4)
+    suite = write_suite(tmp_path, marked)
     run(suite, small_disk)
     suite = write_suite(tmp_path, marked, fake("idle"), fake("first_item"))
     ballast = fill(small_disk)
@@ -187,7 +191,7 @@ def test_a_disk_that_fills_up_while_records_are_written(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 
     process = start(suite, results, "--workers", "1", preexec_fn=limit)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == 2, output
     assert "file too large; make room and run the same command again" in output
     assert list((results / "tiny" / "cells").iterdir()) == []
@@ -195,7 +199,7 @@ def test_a_disk_that_fills_up_while_records_are_written(tmp_path):
     assert [record.status for record in records] == ["ok", "ok"]
 
 
-def test_a_training_on_a_full_disk_is_told_so(tmp_path, small_disk, capfd):
+def test_a_training_on_a_full_disk_is_told_so(tmp_path, small_disk):
     fill(small_disk)
     command = ["train", "--algo", "ppo", "--env", "or_envs/LotSizing-v0", "--timesteps", "40"]
     result = bench(*command, "--output", small_disk)

@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 import os
 
 import pytest
@@ -32,10 +33,10 @@ def test_a_failing_write_leaves_the_old_file(record, tmp_path, monkeypatch):
     assert read(path) == record
 
     def full(descriptor):
-        raise OSError("No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match=f"No space.*{path}"):
         write_atomically(path, "new")
     assert read(path) == record
     assert list(tmp_path.glob("*.tmp")) == []
