@@ -98,7 +98,11 @@ def test_the_driver_takes_its_workers_along_and_a_second_run_goes_on(tmp_path, b
     path = tmp_path / "stuck"
     suite = write_suite(tmp_path, marked, fake("stuck_at_first", settings={"path": str(path)}))
     results = tmp_path / "results"
-    process = start(suite, results, "--workers", "2")
+
+    def hear():  # where the tests run in the background, Ctrl-C is not for them
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    process = start(suite, results, "--workers", "2", preexec_fn=hear)
     cells = results / "tiny" / "cells"
     when(lambda: len(pids(path)) == 2 and list(cells.glob("*.json")), process)
     process.send_signal(by)
