@@ -45,7 +45,7 @@ def bench(*arguments, **options):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
         **options,
     )

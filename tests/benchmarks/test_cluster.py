@@ -46,11 +46,11 @@ def test_killed_cells_and_supervisors_are_tried_again(tmp_path, cluster):
     suite = write_suite(tmp_path, *stuck, marked, fake("raising"), fake("idle"), fake("dying"))
     results = tmp_path / "results"
     process = start(suite, results, *on(cluster))
-    when(lambda: all(len(pids(path)) == 2 for path in paths), process, 120)
+    when(lambda: all(len(pids(path)) == 2 for path in paths), process)
     # Each of the nodes, with one CPU, plays one of them: kill one cell, and one cell's supervisor.
     os.kill(pids(paths[0])[0], signal.SIGKILL)
     os.kill(pids(paths[1])[1], signal.SIGKILL)
-    output, _ = process.communicate(timeout=180)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     assert not any(is_alive(pid) for path in paths for pid in pids(path)[:1])
     names = [path.name.split("--")[1] for path in (results / "tiny" / "cells").iterdir()]
@@ -72,7 +72,7 @@ def test_a_killed_driver_loses_no_finished_cell(tmp_path, cluster):
     results = tmp_path / "results"
     process = start(suite, results, *on(cluster))
     cells = results / "tiny" / "cells"
-    when(lambda: len(pids(path)) == 2 and list(cells.glob("*.json")), process, 120)
+    when(lambda: len(pids(path)) == 2 and list(cells.glob("*.json")), process)
     process.kill()
     process.communicate()
     again = bench("leaderboard", "--suite", suite, "--results", results, *on(cluster))
@@ -113,13 +113,13 @@ def test_the_cell_of_a_dead_node_is_played_by_another(tmp_path, cluster):
     suite = write_suite(tmp_path, *stuck)
     results = tmp_path / "results"
     process = start(suite, results, *on(cluster))
-    when(lambda: all(len(pids(path)) == 2 for path in paths), process, 120)
+    when(lambda: all(len(pids(path)) == 2 for path in paths), process)
     players = [pids(path)[0] for path in paths]
     cluster.remove_node(node, allow_graceful=False)
     when(lambda: sum(map(is_alive, players)) == 2, process)
     for pid in filter(is_alive, players):
         os.kill(pid, signal.SIGKILL)
-    output, _ = process.communicate(timeout=180)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     assert statuses(suite, results) == {f"stuck{k}": "ok" for k in range(3)}
 
