@@ -14,7 +14,7 @@ from agents.bq_nco.labels import Labels
 from agents.bq_nco.network import BQNetwork
 from agents.bq_nco.reinforce import descend, draw_steps
 from agents.bq_nco.search import beam, construct, decoder, many_starts, reconstruct
-from agents.bq_nco.subproblems import SUBPROBLEMS
+from agents.bq_nco.subproblems import SUBPROBLEMS, Draw
 from agents.bq_nco.tails import VIEWS, view_of
 from or_envs.core.sb3 import make_sb3_vec_env
 
@@ -67,8 +67,7 @@ def model_of(name, tmp_path, labels=None, **kwargs):
         env,
         labels=[str(path)],
         device="cpu",
-        policy_kwargs=architecture,
-        **{**settings, **kwargs},
+        **{"policy_kwargs": architecture, **settings, **kwargs},
     )
 
 
@@ -550,3 +549,40 @@ def test_wrong_environments_and_labels_are_named(tmp_path):
 def test_every_view_has_training_data():
     assert VIEWS.keys() == SUBPROBLEMS.keys()
     assert len(set(itertools.chain(VIEWS, SIZES))) == len(VIEWS)
+
+
+def test_rates_of_both_phases(tmp_path):
+    model = model_of("TSP", tmp_path, reinforce=0.4, reinforce_rate=3e-4, learning_rate=1e-3)
+    assert model.lr_schedule(1.0) == pytest.approx(1e-3)
+    assert model.lr_schedule(0.7) == pytest.approx(5e-4)  # half of the imitation
+    assert model.lr_schedule(0.4 + 1e-6) < 1e-8
+    assert model.lr_schedule(0.4) == pytest.approx(3e-4)
+    assert model.lr_schedule(0.1) == pytest.approx(7.5e-5)
+    assert model.lr_schedule(0.0) == 0
+
+
+@pytest.mark.slow
+def test_compiled_blocks_compute_the_same(tmp_path):
+    plain = model_of("TSP", tmp_path)
+    compiled = model_of(
+        "TSP",
+        tmp_path,
+        policy_kwargs={
+            "dim": 32,
+            "heads": 4,
+            "layers": 2,
+            "feed_forward": 32,
+            "compiled": True,
+        },
+    )
+    compiled.policy.load_state_dict(plain.policy.state_dict())
+    for draw in drawn("TSP")[:4]:
+        draw = Draw(
+            draw.instance.to_torch("cpu", torch.float32),
+            draw.state,
+            draw.targets,
+        )
+        expected, _ = plain.policy.scores(draw.instance, draw.state)
+        found, _ = compiled.policy.scores(draw.instance, draw.state)
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert all(block._compiled_call_impl for block in compiled.policy.network.blocks)
