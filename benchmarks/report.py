@@ -14,13 +14,18 @@ from benchmarks.backgrounds import Background, Key
 from benchmarks.columns import FIGURES, Figure, kind, percent
 from benchmarks.files import write_atomically
 from benchmarks.leaderboard import COLUMNS, Row, Table
+from benchmarks.overview import CONTENDERS, HELP, gap, leaders, leads
 from benchmarks.page import to_html
 from benchmarks.statistics import Estimate
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_LEFT = ("contestant", "kind", "status")
+#: Columns of text.
+_LEFT = {
+    *("contestant", "kind", "status", "other", "problem", "reference"),
+    *(f"best {look}" for look in CONTENDERS),
+}
 
 
 def write_reports(
@@ -36,6 +41,8 @@ def write_reports(
     write_atomically(folder / "leaderboard.html", to_html(tables, across, backgrounds))
     for table in tables:
         _print(table, console)
+    if len(tables) > 1:
+        _print_overview(tables, console)
     names = ", ".join(str(folder / f"leaderboard.{end}") for end in ("csv", "md", "html"))
     console.print(f"written: {names}", highlight=False, soft_wrap=True)
 
@@ -55,8 +62,8 @@ def to_csv(tables: Sequence[Table]) -> str:
 
 
 def to_markdown(tables: Sequence[Table], across: Across) -> str:
-    """A section per problem, and one across them."""
-    lines = []
+    """An overview, a section per problem, and one across them."""
+    lines = _overview(tables) if len(tables) > 1 else []
     heads = ("#", "contestant", "kind", *(figure.title for figure in FIGURES), "status")
     for table in tables:
         lines += [f"## {table.title}", "", f"{_reference(table)} In brackets: 95 % intervals.", ""]
@@ -87,11 +94,38 @@ def to_markdown(tables: Sequence[Table], across: Across) -> str:
     return "\n".join(lines)
 
 
+def _overview(tables: Sequence[Table]) -> list[str]:
+    return [
+        "## Overview",
+        "",
+        HELP,
+        "",
+        *_markdown(
+            ("problem", *(f"best {look}" for look in CONTENDERS), "reference"),
+            [
+                (
+                    table.title,
+                    *(_leader(table, row, "**") for row in leaders(table)),
+                    table.reference or "",
+                )
+                for table in tables
+            ],
+        ),
+    ]
+
+
+def _leader(table: Table, row: Row | None, strong: str) -> str:
+    """Name and gap; ``strong`` is put around the name of a leader."""
+    if row is None:
+        return ""
+    name = f"{strong}{row.contestant}{strong}" if leads(table, row) else row.contestant
+    return f"{name} {gap(row)}".rstrip()
+
+
 def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    left = (*_LEFT, "other")
     return [
         f"| {' | '.join(heads)} |",
-        "|" + "|".join(":--" if head in left else "--:" for head in heads) + "|",
+        "|" + "|".join(":--" if head in _LEFT else "--:" for head in heads) + "|",
         *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows),
         "",
     ]
@@ -123,6 +157,25 @@ def _reference(table: Table) -> str:
     if table.reference is None:
         return "No reference for gaps."
     return f"Gap relative to {table.reference}, on the episodes that both have."
+
+
+def _print_overview(tables: Sequence[Table], console: Console) -> None:
+    from rich.markup import escape
+    from rich.table import Table as RichTable
+
+    grid = RichTable(title="Overview", title_justify="left")
+    grid.caption = (
+        "The best ranked of each kind, with its gap to the reference; bold: none is better"
+    )
+    for head in ("problem", *(f"best {look}" for look in CONTENDERS), "reference"):
+        grid.add_column(head, overflow="fold")
+    for table in tables:
+        cells = []
+        for row in leaders(table):
+            cell = "" if row is None else escape(f"{row.contestant} {gap(row)}".rstrip())
+            cells.append(f"[bold]{cell}[/]" if row is not None and leads(table, row) else cell)
+        grid.add_row(escape(table.title), *cells, escape(table.reference or ""))
+    console.print(grid)
 
 
 def _print(table: Table, console: Console) -> None:

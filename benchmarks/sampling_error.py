@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import dataclasses
 import io
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +29,7 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 
 from agents.props.divergence import SamplingErrorLogger
-from agents.props.props import PROPS, Sampling
+from agents.props.props import PROPS, BehaviorUpdate, Sampling
 from benchmarks import hyperparameters
 from benchmarks.files import write_atomically
 from benchmarks.statistics import stratified_bootstrap
@@ -43,10 +44,17 @@ MEASUREMENTS = 16
 
 
 class FixedTarget(PROPS):
-    """PROPS whose target policy does not learn."""
+    """PROPS whose target policy does not learn, and whose minibatches grow with the data."""
+
+    #: Parts that an epoch of an adaptation divides the ring into.
+    minibatches: int
 
     def train(self) -> None:
         """Leave the target policy alone."""
+
+    def _adapt(self, update: BehaviorUpdate, num_envs: int) -> None:
+        size = max(1, len(self.ring) // self.minibatches)
+        super()._adapt(dataclasses.replace(update, batch_size=size), num_envs)
 
 
 class OneState(gym.Env[np.ndarray, np.int64]):
@@ -76,20 +84,12 @@ class Measure(BaseCallback):
         Of the model's ring.
     at
         Numbers of steps; a roll-out ends at each.
-    minibatches
-        Parts that an epoch of the adaptation divides the ring into.
     """
 
-    def __init__(
-        self, error: Callable[[FixedTarget], float], at: Sequence[int], minibatches: int
-    ) -> None:
+    def __init__(self, error: Callable[[FixedTarget], float], at: Sequence[int]) -> None:
         super().__init__()
-        self.error, self.at, self.minibatches = error, at, minibatches
+        self.error, self.at = error, at
         self.found: dict[int, float] = {}
-
-    def _on_rollout_start(self) -> None:
-        size = len(self.model.ring) // self.minibatches  # type: ignore[attr-defined]
-        self.model.behavior_batch_size = max(1, size)  # type: ignore[attr-defined]
 
     def _on_rollout_end(self) -> None:
         if self.num_timesteps in self.at:
@@ -128,7 +128,8 @@ def softmax_errors(
     with torch.no_grad():
         model.policy.action_net.weight.zero_()  # type: ignore[operator]
         model.policy.action_net.bias.copy_(torch.tensor(pi).log())  # type: ignore[operator]
-    measure = Measure(error, PULLS, minibatches=4)
+    model.minibatches = 4
+    measure = Measure(error, PULLS)
     model.learn(PULLS[-1], callback=measure)
     return measure.found
 
@@ -162,7 +163,8 @@ def control_errors(env_id: str, trained: int, seed: int, steps: int) -> dict[Sam
             device="cpu",
         )
         model.policy.load_state_dict(target.policy.state_dict())
-        measure = Measure(lambda model: model.sampling_error(), [steps], minibatches=16)
+        model.minibatches = 16
+        measure = Measure(lambda model: model.sampling_error(), [steps])
         model.learn(steps, callback=measure)
         found[sampling] = measure.found[steps]
     return found

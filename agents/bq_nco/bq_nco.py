@@ -172,6 +172,8 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         self._problem_name = ""
         #: Labels that the policy has improved, one per file.
         self._improved: list[torch.Tensor] = []
+        #: Whether the policy gradient has begun.
+        self._reinforcing = False
         if _init_setup_model:
             self._setup_model()
 
@@ -228,8 +230,8 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         self._problem_name = settings["problem"]
 
     def run_state(self) -> dict[str, np.ndarray]:
-        """The best weights so far and their reward, and labels that the policy improved."""
-        arrays = self.best.arrays()
+        """The best weights so far, the phase of training, and labels that the policy improved."""
+        arrays = {**self.best.arrays(), "reinforcing": np.array(self._reinforcing)}
         for number, actions in enumerate(self._improved):
             arrays[f"improved.{number}"] = actions.cpu().numpy()
         return arrays
@@ -237,6 +239,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
     def set_run_state(self, arrays: dict[str, np.ndarray]) -> None:
         """Go on with the best weights and the labels of a checkpoint."""
         self.best.restore(arrays)
+        self._reinforcing = bool(arrays["reinforcing"])
         self._improved = [
             torch.from_numpy(arrays[name]).to(self.device)
             for name in sorted(arrays)
@@ -328,6 +331,11 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
             start = time.perf_counter()
             rng.manual_seed(((self.seed or 0) << 32) + self._n_updates)
             if self._current_progress_remaining <= self.reinforce:
+                if not self._reinforcing:
+                    # Gradients are some twenty times smaller now: divided by the moments of the
+                    # old ones, steps would stay short for a thousand updates.
+                    self.policy.optimizer.state.clear()
+                    self._reinforcing = True
                 loss, num = self.update_by_reward(self._n_updates)
             else:
                 if (

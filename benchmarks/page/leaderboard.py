@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.across import Across
 from benchmarks.backgrounds import Background, Key
-from benchmarks.columns import FIGURES, number, percent
+from benchmarks.columns import FIGURES
 from benchmarks.leaderboard import Row, Table
+from benchmarks.overview import CONTENDERS, HELP, gap, leaders, leads
 from benchmarks.page import comparisons, details, table
 from benchmarks.page.frame import breakable, escape, page, resource
 from benchmarks.statistics import RESAMPLES
@@ -78,46 +79,33 @@ def _filters(tables: Sequence[Table]) -> list[str]:
 
 
 def _overview(tables: Sequence[Table]) -> list[str]:
-    """A line per problem: who is best, and how far the best learned policy is from it."""
+    """A line per problem: the best rule, solver and learned agent, and their gaps."""
+    heads = "".join(f'<th scope="col">best {look}</th>' for look in CONTENDERS)
     parts = [
-        '<section id="overview"><h2>Overview</h2><div class="box"><table class="overview"><thead>'
-        '<tr><th scope="col">problem</th><th scope="col">best ranked</th>'
-        '<th scope="col" class="figure gap">gap</th><th scope="col">best learned</th>'
-        '<th scope="col" class="figure">above best</th></tr></thead><tbody>'
+        f'<section id="overview"><h2>Overview</h2><p class="quiet">{HELP}</p>'
+        '<div class="box"><table class="overview"><thead>'
+        f'<tr><th scope="col">problem</th>{heads}</tr></thead><tbody>'
     ]
     for place, one in enumerate(tables):
-        ranking = one.ranking
-        best = ranking[0] if ranking else None
-        learned = next((row for row in ranking if row.learned), None)
+        cells = "".join(_leader(one, row) for row in leaders(one))
         parts.append(
             f'<tr data-problem="problem-{place}"><th scope="row">'
-            f'<a href="#problem-{place}">{escape(one.instance)}</a> {_family(one)}</th>'
-            f"<td>{_named(best)}</td>"
-            f'<td class="figure gap">{percent(best.gap_percent) if best else ""}</td>'
-            f'<td>{_named(learned) or "–"}</td><td class="figure">{_above(learned, best)}</td></tr>'
+            f'<a href="#problem-{place}">{escape(one.instance)}</a> {_family(one)}</th>{cells}</tr>'
         )
     parts.append("</tbody></table></div></section>")
     return parts
 
 
+def _leader(one: Table, row: Row | None) -> str:
+    if row is None:
+        return "<td></td>"
+    name = breakable(row.contestant)
+    name = f"<b>{name}</b>" if leads(one, row) else name
+    return f'<td>{table.marker(row.look)}{name} <span class="ends">{gap(row)}</span></td>'
+
+
 def _family(one: Table) -> str:
     return f'<span class="quiet">{escape(one.env_id.rpartition("/")[2])}</span>'
-
-
-def _named(row: Row | None) -> str:
-    return f"{table.marker(row.look)}{breakable(row.contestant)}" if row else ""
-
-
-def _above(row: Row | None, best: Row | None) -> str:
-    """Difference in percent of the best cost; "≈" where its interval includes 0."""
-    if row is None or best is None:
-        return ""
-    if row is best:
-        return "best"
-    if row.difference is None or not best.objective:
-        return number(row.difference)
-    text = f"{percent(100 * row.difference / abs(best.objective))}"
-    return text + (" ≈" if row.level_with_best else "")
 
 
 def _section(one: Table, place: int, backgrounds: Mapping[Key, Background]) -> list[str]:

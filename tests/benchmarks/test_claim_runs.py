@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import yaml
 
+from agents.props.props import PROPS
 from benchmarks import claim_runs, sampling_error, trap_bandit
 from benchmarks.config import load_suite
 from benchmarks.errors import UserError
-from benchmarks.sampling_error import POLICIES, PULLS, softmax_errors
+from benchmarks.sampling_error import POLICIES, softmax_errors
 
 from .helpers import run
 
@@ -90,7 +91,19 @@ def test_missing_mujoco(monkeypatch):
     [("uniform", (0.0120, 0.0014, 0.00011)), ("skewed", (0.0217, 0.0034, 0.00044))],
 )
 def test_sampling_error_of_a_softmax(policy, expected):
-    """Mean errors over 12 seeds, from an independent implementation."""
-    errors = [softmax_errors(POLICIES[policy], "props", seed) for seed in range(12)]
-    means = [np.mean([error[pulls] for error in errors]) for pulls in PULLS]
-    assert means == pytest.approx(expected, rel=0.5)
+    """Mean errors over 12 seeds, from an independent implementation, within 30 % and chance."""
+    errors = [list(softmax_errors(POLICIES[policy], "props", seed).values()) for seed in range(12)]
+    deviation = np.std(errors, axis=0, ddof=1) / np.sqrt(len(errors))
+    allowed = 0.3 * np.array(expected) + 2 * deviation
+    assert (np.abs(np.mean(errors, axis=0) - expected) < allowed).all()
+
+
+def test_minibatches_grow_with_the_data(monkeypatch):
+    seen = []
+
+    def adapt(self, update, num_envs):
+        seen.append((len(self.ring), update.batch_size))
+
+    monkeypatch.setattr(PROPS, "_adapt", adapt)
+    softmax_errors(POLICIES["uniform"], "props", seed=0)
+    assert seen == [(16 * done, max(1, 4 * done)) for done in range(64)]

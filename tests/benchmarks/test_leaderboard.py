@@ -176,6 +176,32 @@ def test_other_hardware_is_not_hidden(make):
     assert rows["agent"].hardware == "A | B"
 
 
+def test_overview_has_the_best_of_each_kind(make, tmp_path):
+    tables = build_tables(
+        [
+            make("greedy", [12.0, 12.0]),
+            make("slow", [13.0, 13.0]),
+            make("search", [10.0, 10.0], kind="solver", reference=True),
+            make("agent", [9.5, 10.9], learned=True),
+            make("short", [1.0], kind="solver"),
+            make("idle", [2.0, 2.0], instance="other"),
+        ]
+    )
+    console = Console(width=120, file=io.StringIO())
+    write_reports(tables, {}, tmp_path, console)
+    line, other = (
+        next(row for row in text.splitlines() if row.startswith(f"| {tables[0].env_id}, {name} |"))
+        for text in [(tmp_path / "leaderboard.md").read_text()]
+        for name in (tables[0].instance, "other")
+    )
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells[1:] == ["greedy 20.0 %", "**search** reference", "**agent** 2.0 %", "search"]
+    assert other.endswith("| **idle** reference |  |  | idle |")
+    assert "search reference" in console.file.getvalue()
+    page = (tmp_path / "leaderboard.html").read_text()
+    assert '<b>agent</b> <span class="ends">2.0 %</span>' in page
+
+
 def test_a_whole_suite_is_written(tmp_path):
     suite = write_suite(
         tmp_path,
