@@ -452,14 +452,22 @@ def test_reinforcement_needs_no_labels(name, tmp_path):
 
 def test_reinforcement_follows_imitation(tmp_path):
     model = model_of("TSP", tmp_path, reinforce=0.5, groups=4)
-    kinds = []
+    kinds, moments = [], []
     by_reward, by_label = model.update_by_reward, model.update
-    model.update_by_reward = lambda number: kinds.append("reward") or by_reward(number)
+
+    def reinforce(number):
+        kinds.append("reward")
+        moments.append(len(model.policy.optimizer.state))
+        return by_reward(number)
+
+    model.update_by_reward = reinforce
     model.update = lambda draw: kinds.append("label") or by_label(draw)
     model.learn(2000)
     switch = kinds.index("reward")
     assert 0 < switch < len(kinds)
     assert set(kinds[switch:]) == {"reward"}
+    assert moments[0] == 0
+    assert all(moments[1:])
 
 
 def test_own_labels_get_shorter(tmp_path):
@@ -472,7 +480,15 @@ def test_own_labels_get_shorter(tmp_path):
     assert now.mean() > or_envs.simulate(problem, random, instance).total_reward.mean()
 
 
-@pytest.mark.parametrize("settings", [{}, {"improve_every": 7}, {"reinforce": 0.5, "groups": 4}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"improve_every": 7},
+        {"reinforce": 0.5, "groups": 4},
+        {"reinforce": 0.9, "groups": 2, "group_size": 2},  # killed after the switch
+    ],
+)
 def test_a_resumed_training_is_the_same(tmp_path, settings):
     from agents.common.checkpoint import ExactCheckpoint, learn_resumable
 
