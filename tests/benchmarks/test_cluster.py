@@ -26,7 +26,8 @@ def cluster():
 
 
 def on(cluster):
-    return ["--engine", "ray", "--ray-address", cluster.address]
+    # A picture would build the contestant that counts how often it is built.
+    return ["--engine", "ray", "--ray-address", cluster.address, "--pictures", "0"]
 
 
 def statuses(suite, results):

@@ -65,7 +65,9 @@ def test_hdpo_ends_with_the_same_weights(tmp_path):
         folder = folder_of(result, output)
         assert result.stdout.count("training in") == result.stdout.count("trained for") == 1
         names = sorted(path.name for path in folder.iterdir())
-        assert names == ["config.yml", "curve.csv", "curve.png", "model.safetensors"]
+        assert names == [
+            *("config.yml", "curve.csv", "curve.png", "model.safetensors", "tensorboard")
+        ]
         weights.append(load_model(folder / "model.safetensors", "HDPO")[0])
         lines = (folder / "curve.csv").read_text().splitlines()[1:]
         assert len(lines) == 4
