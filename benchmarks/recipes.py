@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,8 +28,12 @@ def train(
     hyperparams: Mapping[str, Any],
     output: Path,
     device: str,
+    processes: int = 1,
 ) -> Path:
     """Train by ``or-bench train`` below ``output``, or go on there; returns the model's folder.
+
+    Several ``processes`` train together, each with one thread: small networks gain nothing from
+    more threads.
 
     Raises
     ------
@@ -44,10 +50,21 @@ def train(
             arguments += ["--algo", algorithm, "--env", env_id, "--timesteps", str(timesteps)]
             arguments += ["--env-kwargs", *pairs(env_kwargs), "--output", str(output)]
             arguments += ["--hyperparams", *pairs(hyperparams)]
-        if cli.main(arguments):
+        if _run(arguments, processes):
             raise SystemExit(f"{output}: training failed")
         trained = sorted(output.glob(f"*/*/{MODEL}"))
     return trained[-1].parent
+
+
+def _run(arguments: Sequence[str], processes: int) -> int:
+    """Exit status of ``or-bench``."""
+    if processes == 1:
+        return cli.main(arguments)
+    torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    command = [sys.executable, "-m", *torchrun, "-m", "benchmarks", *arguments]
+    return subprocess.run(
+        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False
+    ).returncode
 
 
 def write_table(

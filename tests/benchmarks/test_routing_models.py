@@ -8,9 +8,10 @@ from benchmarks import routing_models
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["Knapsack-100", "Orienteering-20"])
-def test_models_are_made_from_nothing(name, tmp_path, capsys):
-    arguments = [name, "--output", str(tmp_path), "--fraction", "0.001", "--workers", "1"]
+@pytest.mark.parametrize(("name", "workers"), [("Knapsack-100", 1), ("Orienteering-20", 2)])
+def test_models_are_made_from_nothing(name, workers, tmp_path, capsys):
+    arguments = [name, "--output", str(tmp_path), "--fraction", "0.001"]
+    arguments += ["--workers", str(workers)]
     routing_models.main(arguments)
     rows = list(csv.DictReader((tmp_path / name / "gaps.csv").read_text().splitlines()))
     assert [row["contestant"] for row in rows][1:] == ["bq_nco greedy", "bq_nco beam:16"]
