@@ -32,7 +32,7 @@ def train(
 ) -> Path:
     """Train by ``or-bench train`` below ``output``, or go on there; returns the model's folder.
 
-    Several ``processes`` train together, each with one thread: small networks gain nothing from
+    Several ``processes`` train together, each with one thread: small networks gain little from
     more threads.
 
     Raises

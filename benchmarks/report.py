@@ -105,7 +105,7 @@ def _overview(tables: Sequence[Table]) -> list[str]:
             [
                 (
                     table.title,
-                    *(_leader(table, row, "**") for row in leaders(table)),
+                    *(_leader(table, row) for row in leaders(table)),
                     table.reference or "",
                 )
                 for table in tables
@@ -114,11 +114,10 @@ def _overview(tables: Sequence[Table]) -> list[str]:
     ]
 
 
-def _leader(table: Table, row: Row | None, strong: str) -> str:
-    """Name and gap; ``strong`` is put around the name of a leader."""
+def _leader(table: Table, row: Row | None) -> str:
     if row is None:
         return ""
-    name = f"{strong}{row.contestant}{strong}" if leads(table, row) else row.contestant
+    name = f"**{row.contestant}**" if leads(table, row) else row.contestant
     return f"{name} {gap(row)}".rstrip()
 
 
@@ -163,10 +162,7 @@ def _print_overview(tables: Sequence[Table], console: Console) -> None:
     from rich.markup import escape
     from rich.table import Table as RichTable
 
-    grid = RichTable(title="Overview", title_justify="left")
-    grid.caption = (
-        "The best ranked of each kind, with its gap to the reference; bold: none is better"
-    )
+    grid = RichTable(title="Overview", caption=HELP, title_justify="left")
     for head in ("problem", *(f"best {look}" for look in CONTENDERS), "reference"):
         grid.add_column(head, overflow="fold")
     for table in tables:

@@ -332,8 +332,8 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
             rng.manual_seed(((self.seed or 0) << 32) + self._n_updates)
             if self._current_progress_remaining <= self.reinforce:
                 if not self._reinforcing:
-                    # Gradients are some twenty times smaller now: divided by the moments of the
-                    # old ones, steps would stay short for a thousand updates.
+                    # Moments of other gradients would set the length of steps for a thousand
+                    # updates.
                     self.policy.optimizer.state.clear()
                     self._reinforcing = True
                 loss, num = self.update_by_reward(self._n_updates)

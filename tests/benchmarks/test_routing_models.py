@@ -1,10 +1,11 @@
 """The command that makes routing models, tried out on a thousandth of the work."""
 
 import csv
+import subprocess
 
 import pytest
 
-from benchmarks import routing_models
+from benchmarks import recipes, routing_models
 
 
 @pytest.mark.slow
@@ -25,3 +26,18 @@ def test_unknown_names_are_refused(capsys):
     with pytest.raises(SystemExit):
         routing_models.main(["TSP-7"])
     assert "expected small, large, or of TSP-20" in capsys.readouterr().err
+
+
+def test_several_processes_train_together(tmp_path, monkeypatch):
+    commands = []
+
+    def run(command, env, check):
+        commands.append((command, env["OMP_NUM_THREADS"]))
+        return subprocess.CompletedProcess(command, 1)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(SystemExit, match="training failed"):
+        recipes.train("hdpo", "or_envs/TSP-v0", {}, 10, {}, tmp_path, "cpu", processes=3)
+    ((command, threads),) = commands
+    assert command[command.index("--nproc-per-node") + 1] == "3"
+    assert (command[-1], threads) == ("--hyperparams", "1")
