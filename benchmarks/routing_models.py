@@ -108,11 +108,11 @@ SMALL: dict[str, Model] = {
         "or_envs/CVRP-v0",
         {"num_customers": 20},
         (LabelSet({"num_customers": 20}, _HGS, {**_QUICK, "iterations": 30}, 80_000),),
-        7_300_000,
+        6_300_000,
         _KOOL,
         _HGS,
         ("greedy", "beam:16"),
-        {**_HALF, "reinforce": 0.11},
+        {**_HALF, "reinforce": 0.125},
     ),
     "ATSP-20": Model(
         "or_envs/ATSP-v0",

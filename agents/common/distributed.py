@@ -93,9 +93,12 @@ def add_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
     """Replace gradients by their sums over all processes."""
     if processes() == 1:
         return
-    for parameter in parameters:
-        if parameter.grad is not None:
-            dist.all_reduce(parameter.grad)
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    # All at once: what a message costs is the waiting, a millisecond on CPUs.
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    dist.all_reduce(flat)
+    for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
 
 
 def total(value: float, device: torch.device | str) -> float:

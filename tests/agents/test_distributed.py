@@ -53,6 +53,22 @@ def test_two_processes_train_as_one(tmp_path):
         np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
+def adder(rank, folder):
+    dist.init_process_group("gloo", f"file://{folder}/meeting", rank=rank, world_size=2)
+    parameters = [torch.nn.Parameter(torch.zeros(size)) for size in ((2, 3), (), (4,))]
+    parameters[0].grad = torch.arange(6.0).reshape(2, 3) + rank
+    parameters[2].grad = torch.full((4,), 10.0**rank)
+    add_gradients(parameters)
+    assert parameters[0].grad.tolist() == [[1, 3, 5], [7, 9, 11]]
+    assert parameters[1].grad is None
+    assert parameters[2].grad.tolist() == [11] * 4
+    dist.destroy_process_group()
+
+
+def test_gradients_of_all_shapes_are_added(tmp_path):
+    torch.multiprocessing.spawn(adder, (tmp_path,), nprocs=2)
+
+
 def test_alone_there_is_nothing_to_share():
     parameter = torch.nn.Parameter(torch.ones(2))
     parameter.grad = torch.ones(2)
