@@ -146,7 +146,10 @@ def _middle(inner: torch.Tensor) -> torch.Tensor:
 
 
 def _geometry(
-    points: torch.Tensor, canonical: bool, size: torch.Tensor | None = None
+    points: torch.Tensor,
+    canonical: bool,
+    present: torch.Tensor | None = None,
+    size: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Features (B, n, 2 or 4) of points whose first is the origin and last the destination.
 
@@ -158,7 +161,7 @@ def _geometry(
         return points
     moved = points - points[:, :1]
     away = moved.norm(dim=2)
-    longest, farthest = away.max(dim=1)
+    longest, farthest = (away if present is None else away * present).max(dim=1)
     if size is None:
         size = longest
     unit = size.clamp(min=_TINY)[:, None]
@@ -200,12 +203,13 @@ class TSPTail:
         tokens = _with_ends(nodes, state.current)
         points = gather(xp, instance.coordinates, tokens)
         inside = torch.ones_like(nodes, dtype=torch.bool) if present is None else present
-        geometry = _geometry(points, self.canonical)
+        there = _true_ends(present)
+        geometry = _geometry(points, self.canonical, there)
         return Tail(
             _columns(geometry),
             _distances(geometry, self.canonical),
             _middle(inside[..., None]),
-            _true_ends(present),
+            there,
             tokens[..., None],
         )
 
@@ -287,14 +291,19 @@ class CVRPTail:
 
 
 class OrienteeringTail:
-    """Origin, customers within reach, depot; lengths are in units of the length left."""
+    """Origin, customers within reach, depot; lengths are in units of the length left.
+
+    Canonical: edges also have what would be left after both customers and the way home, and whether
+    that is enough; customers have their share of all prizes, and the share that can be reached by
+    way of them.
+    """
 
     mixes_edges, num_outputs, has_ends = False, 1, True
 
     def __init__(self, canonical: bool) -> None:
         self.canonical = canonical
-        self.num_edges = int(canonical)
-        self.num_features = (4 if canonical else 2) + 2
+        self.num_edges = 3 if canonical else 0
+        self.num_features = 8 if canonical else 4
 
     def __call__(self, instance: OrienteeringInstance, state: OrienteeringState) -> Tail:
         """Return the tails of a batch."""
@@ -303,20 +312,27 @@ class OrienteeringTail:
         tokens = _with_ends(nodes, state.current)
         points = gather(xp, instance.coordinates, tokens)
         left = state.left + TOLERANCE
-        geometry = _geometry(points, self.canonical, left)
+        there = _true_ends(present)
+        geometry = _geometry(points, self.canonical, there, left)
+        inside = torch.ones_like(nodes, dtype=torch.bool) if present is None else present
         # What was collected at the origin does not belong to the tail.
-        prize = torch.nn.functional.pad(gather(xp, instance.prize, nodes), (1, 1))
+        prize = torch.nn.functional.pad(gather(xp, instance.prize, nodes) * inside, (1, 1))
         share = prize / prize.max(dim=1, keepdim=True).values.clamp(min=_TINY)
         way = (points - points[:, :1]).norm(dim=2) + (points - points[:, -1:]).norm(dim=2)
         slack = 1.0 - way / left[:, None] if self.canonical else left[:, None].expand_as(share)
-        inside = torch.ones_like(nodes, dtype=torch.bool) if present is None else present
-        return Tail(
-            _columns(geometry, share, slack),
-            _distances(geometry, self.canonical),
-            _middle(inside[..., None]),
-            _true_ends(present),
-            tokens[..., None],
-        )
+        allowed = _middle(inside[..., None])
+        features = _columns(geometry, share, slack)
+        edges = _distances(geometry, self.canonical)
+        if edges is not None:
+            away, home = features[:, :, None, 2], features[:, None, :, 3]
+            spare = 1.0 - away - edges[..., 0] - home
+            different = ~torch.eye(spare.shape[1], dtype=torch.bool, device=spare.device)
+            both = (spare >= 0.0) & different & allowed[:, None, :, 0]
+            edges = torch.stack([edges[..., 0], spare.clamp(min=-1.0), both.float()], dim=3)
+            worth = prize / prize.sum(dim=1, keepdim=True).clamp(min=_TINY)
+            after = worth + (both * worth[:, None, :]).sum(dim=2)
+            features = _columns(features, worth, after)
+        return Tail(features, edges, allowed, there, tokens[..., None])
 
 
 class KnapsackTail:

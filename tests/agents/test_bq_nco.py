@@ -126,6 +126,33 @@ def test_subproblems_of_tours_have_every_size():
 
 
 @every_problem
+def test_tails_do_not_depend_on_their_batch(name):
+    """Rows with fewer tokens are filled up; nothing of that may be seen."""
+    problem = problem_of(name)
+    instance, _ = or_envs.sample(problem, 5, 12)
+    data = instance.to_torch("cpu", torch.float64)
+    states = [problem.initial(data)]
+    while len(states) < 3:
+        mask = problem.action_mask(data, states[-1])
+        action = torch.multinomial(mask.double(), 1, generator=torch.Generator().manual_seed(1))
+        post, _ = problem.post_decision(data, states[-1], action[:, 0])
+        states.append(problem.transition(data, post, None)[0])
+    torch.manual_seed(0)
+    view = view_of(name)
+    network = BQNetwork(view)
+    for state in states:
+        together = view(data, state)
+        scores, actions = network(together), together.actions.flatten(1)
+        for row in torch.nonzero(together.allowed.flatten(1).any(dim=1))[:, 0].tolist():
+            index = torch.tensor([row])
+            alone = view(data.rows(index), state.rows(index))
+            expected, named = network(alone)[0], alone.actions.flatten()
+            some, other = torch.isfinite(scores[row]), torch.isfinite(expected)
+            assert actions[row][some].tolist() == named[other].tolist()
+            torch.testing.assert_close(scores[row][some], expected[other], atol=1e-5, rtol=1e-5)
+
+
+@every_problem
 def test_scores_follow_their_tokens(name):
     """Another numbering of the nodes only renumbers the scores."""
     problem = problem_of(name)
