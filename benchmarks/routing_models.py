@@ -132,11 +132,11 @@ SMALL: dict[str, Model] = {
                 {"num_customers": 20}, "routing/orienteering_search", {"iterations": 300}, 80_000
             ),
         ),
-        4_100_000,
+        5_000_000,
         _KOOL,
         "routing/orienteering_search",
         ("greedy", "beam:16"),
-        {**_HALF, "reinforce": 0.39},
+        {**_HALF, "reinforce": 0.07},
     ),
     "Knapsack-100": Model(
         "or_envs/Knapsack-v0",
