@@ -69,9 +69,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "closures x 3": {"max_closure": 0.15},
 }
 REFERENCE = "uam_fleet/bid_price"
-#: Rules of every setting, and one that is tuned, for the first setting only.
+#: Rules of every setting, and for the first setting only one that is tuned and one that searches.
 RULES = (REFERENCE, "uam_fleet/random", "uam_fleet/greedy_rate")
 TUNED = "uam_fleet/tuned_linear"
+GENETIC = "uam_fleet/genetic"
 AGENT = "gnn_ppo"
 
 
@@ -150,11 +151,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--num", type=int, default=100, help="days")
     parser.add_argument("--num-reference", type=int, default=20, help="days of bid prices in the"
                         " settings after the first")  # fmt: skip
+    parser.add_argument("--num-genetic", type=int, default=3, help="days of the genetic algorithm")
     parser.add_argument("--seed", type=int, default=10_000, help="seed of the first day")
     parser.add_argument("--settings", nargs="*", default=list(SETTINGS), choices=list(SETTINGS))
     parser.add_argument("--days", type=Path, default=Path("results/uam-fleet-days.json"))
     args = parser.parse_args(arguments)
-    for name in ("num", "num_reference"):
+    for name in ("num", "num_reference", "num_genetic"):
         if getattr(args, name) < 2:
             parser.error(f"{name}: expected an integer >= 2, got {getattr(args, name)}")
     torch.set_num_threads(1)
@@ -163,9 +165,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     writer = csv.writer(sys.stdout)
     writer.writerow(COLUMNS)
     for place, setting in enumerate(args.settings):
-        for name in (*RULES, TUNED) if place == 0 else RULES:
-            slow = name == REFERENCE and place > 0
-            num = min(args.num, args.num_reference) if slow else args.num
+        fewer = {GENETIC: args.num_genetic} if place == 0 else {REFERENCE: args.num_reference}
+        for name in (*RULES, TUNED, GENETIC) if place == 0 else RULES:
+            num = min(args.num, fewer.get(name, args.num))
             before = known.setdefault((setting, name), NOTHING)
             if len(before.profit) < num:
                 for days in more_days(setting, name, args.seed, num, before):

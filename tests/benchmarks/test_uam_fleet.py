@@ -13,7 +13,18 @@ from agents.gnn_ppo.demonstrations import Demonstrations
 from baselines.uam_fleet.tuned_linear import weighted_prices
 from benchmarks import uam_fleet_models, uam_fleet_table
 from benchmarks.demonstrations import PreferringRule, make_demonstrations
-from benchmarks.uam_fleet_table import AGENT, ENV, REFERENCE, RULES, TUNED, Days, line, read, write
+from benchmarks.uam_fleet_table import (
+    AGENT,
+    ENV,
+    GENETIC,
+    REFERENCE,
+    RULES,
+    TUNED,
+    Days,
+    line,
+    read,
+    write,
+)
 
 
 def test_days_are_files(tmp_path):
@@ -107,7 +118,7 @@ def test_the_model_is_made_from_nothing(tmp_path, capsys, monkeypatch):
     uam_fleet_models.main(arguments)
     text = (tmp_path / "default" / "table.csv").read_text()
     rows = list(csv.DictReader(io.StringIO(text)))
-    assert [row["contestant"] for row in rows] == [*RULES, TUNED, AGENT]
+    assert [row["contestant"] for row in rows] == [*RULES, TUNED, GENETIC, AGENT]
     days = json.loads((tmp_path / "results" / "uam-fleet-days.json").read_text())
     assert len(days["default"][REFERENCE]["profit"]) == 2
     assert text in capsys.readouterr().out
