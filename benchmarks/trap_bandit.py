@@ -6,9 +6,10 @@ narrow one of height 1 around 0.7:
     r(a) = 0.8 exp(-(a + 0.5)^2 / (2 0.25^2)) + exp(-(a - 0.7)^2 / (2 0.08^2)) + N(0, 0.05^2)
 
 All components start near -0.3, on the slope of the wide hill, moved apart by normal offsets of the
-given deviation before tanh. Decided beforehand: an arm leaves the trap in a run if the reward of
-its deterministic action ends above 0.95; that is claimed for an arm if the 95 % interval (Wilson)
-of the share of such runs lies above that of SAC with the same offsets.
+given deviation before tanh. ``--plain``: means, deviations and weights are parameters, not outputs
+of a network, so that they move more slowly. Decided beforehand: an arm leaves the trap in a run if
+the reward of its deterministic action ends above 0.95; that is claimed for an arm if the 95 %
+interval (Wilson) of the share of such runs lies above that of SAC with the same offsets.
 """
 
 from __future__ import annotations
@@ -88,10 +89,13 @@ class Run:
     milliseconds: float
 
 
-def run(num: int, primitive_update: str, spread: float, seed: int, steps: int) -> Run:
+def run(
+    num: int, primitive_update: str, spread: float, seed: int, steps: int, plain: bool = False
+) -> Run:
     """Train without random steps before learning, which would show the narrow hill."""
     import torch
 
+    from agents.pmoe.mixture import spread as move_apart
     from agents.pmoe.pmoe_sac import PMOESAC
 
     class Agent(PMOESAC):
@@ -111,16 +115,23 @@ def run(num: int, primitive_update: str, spread: float, seed: int, steps: int) -
         target_entropy=-1.0,
         primitive_update=primitive_update,  # type: ignore[arg-type]
         policy_kwargs={
-            "net_arch": [64, 64],
+            "net_arch": {"pi": [] if plain else [64, 64], "qf": [64, 64]},
             "n_components": num,
             "component_init_std": spread,
         },
         seed=seed,
         device="cpu",
     )
+    actor = model.actor
     with torch.no_grad():
-        model.actor.mu.weight.zero_()  # type: ignore[operator]
-        model.actor.mu.bias.add_(math.atanh(START))  # type: ignore[operator]
+        if plain:
+            # The only observation is 0, so that biases are all there is. torch draws them wide.
+            for layer in (actor.mu, actor.log_std, *actor.router.modules()):  # type: ignore[operator]
+                if isinstance(layer, torch.nn.Linear):
+                    layer.bias.zero_()
+            move_apart(actor.mu, spread)  # type: ignore[arg-type]
+        actor.mu.weight.zero_()  # type: ignore[operator]
+        actor.mu.bias.add_(math.atanh(START))  # type: ignore[operator]
     start = time.process_time()
     model.learn(steps)
     seconds = time.process_time() - start
@@ -128,7 +139,7 @@ def run(num: int, primitive_update: str, spread: float, seed: int, steps: int) -
     best, _ = model.predict(here[:1], deterministic=True)
     drawn, _ = model.predict(here)
     with torch.no_grad():
-        _, _, extra = model.actor.get_action_dist_params(torch.zeros(1, 1))
+        _, _, extra = actor.get_action_dist_params(torch.zeros(1, 1))
     return Run(
         float(reward(best[:, 0])[0]),
         float(reward(drawn[:, 0]).mean()),
@@ -150,6 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20, help="per arm")
     parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--plain", action="store_true", help="parameters instead of a network")
     parser.add_argument("--output", type=Path, default=Path("results/trap-bandit.csv"))
     options = parser.parse_args(arguments)
     text = io.StringIO()
@@ -159,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for num, primitive_update, spread in ARMS:
         runs = []
         for seed in range(options.seeds):
-            runs.append(run(num, primitive_update, spread, seed, options.steps))
+            runs.append(run(num, primitive_update, spread, seed, options.steps, options.plain))
             writer.writerow([num, primitive_update, spread, seed, *dataclasses.astuple(runs[-1])])
         table = np.array([dataclasses.astuple(one) for one in runs])
         escaped = int((table[:, 0] > ESCAPED).sum())

@@ -48,14 +48,24 @@ def test_runs_of_a_suite(tmp_path, capsys):
     assert row.near.value == 0
 
 
-def test_trap_bandit(tmp_path, capsys):
+@pytest.mark.parametrize("form", [[], ["--plain"]])
+def test_trap_bandit(form, tmp_path, capsys):
     reward = trap_bandit.reward(np.array([-0.5, 0.7, 0.3]))
     assert reward == pytest.approx([0.8, 1.0, 0.0], abs=0.02)
     low, high = trap_bandit.wilson(5, 20)
     assert (low, high) == pytest.approx((0.112, 0.469), abs=1e-3)
-    trap_bandit.main(["--seeds", "1", "--steps", "20", "--output", str(tmp_path / "trap.csv")])
+    arguments = ["--seeds", "1", "--steps", "20", "--output", str(tmp_path / "trap.csv")]
+    trap_bandit.main([*arguments, *form])
     assert capsys.readouterr().out.count("escaped 0/1") == len(trap_bandit.ARMS)
     assert len((tmp_path / "trap.csv").read_text().splitlines()) == 1 + len(trap_bandit.ARMS)
+
+
+def test_plain_components_begin_on_the_slope():
+    """After one step hardly anything has moved: the reward of -0.3."""
+    found = trap_bandit.run(1, "best", 0.0, 0, 1, plain=True)
+    start = trap_bandit.reward(np.array([trap_bandit.START]))[0]
+    assert found.deterministic == pytest.approx(start, abs=0.01)
+    assert found.largest_weight == 1
 
 
 def test_sampling_error_of_control(tmp_path, capsys):
