@@ -253,7 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("softmax", "control", "lot_sizing"))
     parser.add_argument("--env", default="Hopper-v5", metavar="ID", help="of control")
-    parser.add_argument("--seeds", type=int, help="default: 30 of softmax, else 5")
+    parser.add_argument("--seeds", type=int, help="default: 60 of softmax, else 5")
     parser.add_argument("--steps", type=int, help="default: 16384 of control, 40000 of lot_sizing")
     parser.add_argument("--train", type=int, default=100_000, help="steps of the trained policy")
     parser.add_argument("--output", type=Path, metavar="FILE")
@@ -266,7 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         writer.writerow(row)
 
     if options.what == "softmax":
-        _softmax(options.seeds or 30, write)
+        _softmax(options.seeds or 60, write)
     elif options.what == "control":
         _control(options.env, options.seeds or 5, options.steps or 16384, options.train, write)
     else:
