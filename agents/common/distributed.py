@@ -97,8 +97,11 @@ def add_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
     # All at once: what a message costs is the waiting, a millisecond on CPUs.
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     dist.all_reduce(flat)
-    for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-        gradient.copy_(part.view_as(gradient))
+    start = 0
+    for gradient in gradients:
+        end = start + gradient.numel()
+        gradient.copy_(flat[start:end].view_as(gradient))
+        start = end
 
 
 def total(value: float, device: torch.device | str) -> float:
