@@ -7,7 +7,7 @@ narrow one of height 1 around 0.7:
 
 All components start near -0.3, on the slope of the wide hill, moved apart by normal offsets of the
 given deviation before tanh. ``--plain``: means, deviations and weights are parameters, not outputs
-of a network, so that they move more slowly. Decided beforehand: an arm leaves the trap in a run if
+of a network. Decided beforehand: an arm leaves the trap in a run if
 the reward of its deterministic action ends above 0.95; that is claimed for an arm if the 95 %
 interval (Wilson) of the share of such runs lies above that of SAC with the same offsets.
 """
