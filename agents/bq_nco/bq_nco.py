@@ -318,7 +318,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
     ) -> tuple[list[Subproblems], bool]:
         """``dev_every`` updates, or as many as are left; false if a callback wants to stop."""
         self.policy.set_training_mode(True)
-        losses: list[float] = []
+        losses: list[torch.Tensor] = []
         # Draws depend on the seed and the number of the update, so that a run can be resumed.
         rng = torch.Generator()
         for _ in range(self.dev_every):
@@ -349,17 +349,20 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
             losses.append(loss)
             self.num_timesteps += num
             seconds = time.perf_counter() - start
-            # What the training curve reads.
-            infos = [{"episode": {"r": -loss, "l": num, "t": seconds}}]
+            # What the training curve reads: the loss of the update before, as the device need not
+            # be waited for to know that one.
+            known = total(losses[max(len(losses) - 2, 0)].item(), self.device)
+            infos = [{"episode": {"r": -known, "l": num, "t": seconds}}]
             callback.update_locals({"infos": infos, "self": self})
             if not callback.on_step():
                 return data, False
-        self.logger.record("train/loss", np.mean(losses))
+        mean = torch.stack(losses).mean().item()
+        self.logger.record("train/loss", total(mean, self.device))
         self.logger.record("train/learning_rate", rate)
         return data, True
 
-    def update(self, draw: Draw) -> float:
-        """One step of Adam on a batch of sub-problems; returns the cross-entropy."""
+    def update(self, draw: Draw) -> torch.Tensor:
+        """One step of Adam on a batch of sub-problems; returns this process's cross-entropy."""
         num = draw.state.num
         mine = share(num, self.device)
         if mine is not None:
@@ -373,9 +376,9 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         self.policy.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._descend()
-        return total(loss.item(), self.device)
+        return loss.detach()
 
-    def update_by_reward(self, number: int) -> tuple[float, int]:
+    def update_by_reward(self, number: int) -> tuple[torch.Tensor, int]:
         """One step of Adam on the policy gradient of drawn solutions.
 
         Parameters
@@ -385,7 +388,8 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
 
         Returns
         -------
-        The mean negative log-probability of their steps, and how many steps there were.
+        This process's part of the mean negative log-probability of their steps, and how many steps
+        there were.
         """
         problem = self._problem()
         first = _OWN + (self.seed or 0) % 1000 * 10**6 + number * self.groups
@@ -405,7 +409,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         num = int(total(sum(len(step.rows) for step in steps), self.device))
         surprise = descend(self.policy, steps, advantages.float(), num)
         self._descend()
-        return total(surprise, self.device), num
+        return surprise, num
 
     def _descend(self) -> None:
         """Adam, along the clipped gradient of all processes."""

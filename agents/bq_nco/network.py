@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from agents.bq_nco.tails import Tail, TailView
 
 #: By how much a distance of 1 lowers the scores of the most short-sighted head at first.
 STEEPEST = 8.0
+#: The same of a squared distance.
+STEEPEST_SQUARED = 64.0
 
 
 class Block(nn.Module):
@@ -30,6 +35,10 @@ class Block(nn.Module):
     mixes_edges
         Tokens also take in the features of the edges to what they attend to, which positions of
         tokens do not tell if distances have two directions.
+    squared
+        Lower scores by the squared distance between tokens instead, times a weight per head. It is
+        a product of numbers of either token, so that it takes a few more columns of queries and
+        keys, and no matrix of pairs.
     """
 
     def __init__(
@@ -41,10 +50,11 @@ class Block(nn.Module):
         normalization: str,
         edges: int,
         mixes_edges: bool,
+        squared: bool,
     ) -> None:
         super().__init__()
         self.heads = heads
-        self.scale = None if scaled else 1.0
+        self.scale = (dim // heads) ** -0.5 if scaled else 1.0
         # Biases on keys and on the output only, as in the published model.
         self.query_value = nn.Linear(dim, 2 * dim, bias=False)
         self.key = nn.Linear(dim, dim)
@@ -56,6 +66,7 @@ class Block(nn.Module):
             nn.init.zeros_(self.edge.weight)
             with torch.no_grad():
                 self.edge.weight[:, 0] = -torch.linspace(0.0, STEEPEST, heads)
+        self.steepness = nn.Parameter(torch.linspace(0.0, 1.0, heads)) if squared else None
         self.take_in = nn.Linear(edges * heads, dim, bias=False) if mixes_edges else None
         self.rezero = normalization == "rezero"
         if self.rezero:
@@ -64,17 +75,31 @@ class Block(nn.Module):
             self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
 
     def forward(
-        self, x: torch.Tensor, mask: torch.Tensor | None, edges: torch.Tensor | None
+        self,
+        x: torch.Tensor,
+        mask: torch.Tensor | None,
+        edges: torch.Tensor | None,
+        places: torch.Tensor,
     ) -> torch.Tensor:
-        """Return (B, n, dim) for x (B, n, dim), mask (B, 1, 1, n) and edges (B, n, n, E)."""
+        """Return (B, n, dim).
+
+        Parameters
+        ----------
+        x, mask, edges, places
+            (B, n, dim), (B, 1, 1, n), (B, n, n, E) and (B, n, 2).
+        """
         if self.rezero:
-            x = x + self.alpha[0] * self._attend(x, mask, edges)
+            x = x + self.alpha[0] * self._attend(x, mask, edges, places)
             return x + self.alpha[1] * self.narrow(F.relu(self.widen(x)))
-        x = x + self._attend(self.norm1(x), mask, edges)
+        x = x + self._attend(self.norm1(x), mask, edges, places)
         return x + self.narrow(F.relu(self.widen(self.norm2(x))))
 
     def _attend(
-        self, x: torch.Tensor, mask: torch.Tensor | None, edges: torch.Tensor | None
+        self,
+        x: torch.Tensor,
+        mask: torch.Tensor | None,
+        edges: torch.Tensor | None,
+        places: torch.Tensor,
     ) -> torch.Tensor:
         batch, tokens, dim = x.shape
         query, value = self.query_value(x).chunk(2, dim=2)
@@ -82,6 +107,13 @@ class Block(nn.Module):
             part.reshape(batch, tokens, self.heads, dim // self.heads).transpose(1, 2)
             for part in (query, self.key(x), value)
         )
+        if self.steepness is not None:
+            left, right = squared_penalty(
+                places, STEEPEST_SQUARED / self.scale * self.steepness, query.dtype
+            )
+            query, key = torch.cat([query, left], dim=3), torch.cat([key, right], dim=3)
+            # Fused attention asks for values of the same width.
+            value = F.pad(value, (0, left.shape[3]))
         if edges is not None and self.edge is not None:
             # As a product from the left, so that rows of the bias are contiguous: fused attention
             # on GPUs asks for it.
@@ -89,16 +121,62 @@ class Block(nn.Module):
             bias = bias.reshape(batch, self.heads, tokens, tokens)
             mask = bias if mask is None else bias.masked_fill(~mask, -torch.inf)
         if edges is None or self.take_in is None:
-            mixed = F.scaled_dot_product_attention(
-                query, key, value, attn_mask=mask, scale=self.scale
-            )
+            mixed = _attention(query, key, value, mask, self.scale)
+            mixed = mixed[..., : dim // self.heads]
             return self.out(mixed.transpose(1, 2).reshape(batch, tokens, dim))  # type: ignore[no-any-return]
-        scale = query.shape[3] ** -0.5 if self.scale is None else self.scale
-        scores = query @ key.transpose(2, 3) * scale
+        scores = query @ key.transpose(2, 3) * self.scale
         weights = (scores if mask is None else scores + mask).softmax(dim=3)
         mixed = (weights @ value).transpose(1, 2).reshape(batch, tokens, dim)
         met = weights.transpose(1, 2) @ edges
         return self.out(mixed) + self.take_in(met.flatten(2))  # type: ignore[no-any-return]
+
+
+def _attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    scale: float,
+) -> torch.Tensor:
+    """Attention of torch, where its choice of a form is not a bad one."""
+    attend = functools.partial(
+        F.scaled_dot_product_attention, query, key, value, attn_mask=mask, scale=scale
+    )
+    # In half precision on CPUs, fused attention has a backward pass that takes several times as
+    # long as all of plain attention (torch 2.13).
+    if query.device.type == "cpu" and query.dtype == torch.bfloat16 and query.requires_grad:
+        with sdpa_kernel(SDPBackend.MATH):
+            return attend()
+    return attend()
+
+
+def squared_penalty(
+    places: torch.Tensor, weight: torch.Tensor, kind: torch.dtype
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Columns of queries and keys, (B, H, n, C) each, whose products make near keys stand out.
+
+    Of queries at q and keys at k it is w (2 q k - |k|^2), which is -w |q - k|^2 but for |q|^2, and
+    that softmax does not see. In half precision every number is the sum of two, as q and k are much
+    larger than their difference.
+    """
+    weight = weight[:, None, None]
+    spot = places[:, None]
+    left, right = 2 * weight * spot, spot.expand(-1, len(weight), -1, -1)
+    size = -weight * spot.square().sum(dim=3, keepdim=True)
+    one = torch.ones_like(size)
+    if kind == torch.float32:
+        return torch.cat([left, one], dim=3), torch.cat([right, size], dim=3)
+
+    def halves(number: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        coarse = number.to(kind)
+        return coarse, (number - coarse).to(kind)
+
+    (left, left_rest), (right, right_rest), (size, size_rest) = map(halves, (left, right, size))
+    one = one.to(kind)
+    return (
+        torch.cat([left, left_rest, left, one, one], dim=3),
+        torch.cat([right, right, right_rest, size, size_rest], dim=3),
+    )
 
 
 class BQNetwork(nn.Module):
@@ -112,6 +190,9 @@ class BQNetwork(nn.Module):
         Size; the published one is 192, 12, 9, 512.
     scaled, normalization
         See :class:`Block`; published is ``False`` and "rezero".
+    penalty
+        What lowers attention between tokens of canonical tails that are far from each other: their
+        "distance", or its square ("squared", TSP and CVRP), which is faster.
     """
 
     def __init__(
@@ -123,6 +204,7 @@ class BQNetwork(nn.Module):
         feed_forward: int = 256,
         scaled: bool = True,
         normalization: str = "layer",
+        penalty: str = "distance",
     ) -> None:
         super().__init__()
         if normalization not in ("rezero", "layer"):
@@ -133,7 +215,10 @@ class BQNetwork(nn.Module):
         # What marks the first and the last token.
         self.ends = nn.Parameter(0.1 * torch.randn(2, dim)) if view.has_ends else None
         self.blocks = nn.ModuleList(
-            Block(dim, heads, feed_forward, scaled, normalization, view.num_edges, view.mixes_edges)
+            Block(
+                *(dim, heads, feed_forward, scaled, normalization),
+                *(view.num_edges, view.mixes_edges, penalty == "squared"),
+            )
             for _ in range(layers)
         )
         self.score = nn.Linear(dim, view.num_outputs)
@@ -150,7 +235,7 @@ class BQNetwork(nn.Module):
             x = x + torch.cat([self.ends[:1], middle, self.ends[1:]])
         mask = None if tail.present is None else tail.present[:, None, None, :]
         for block in self.blocks:
-            x = block(x, mask, tail.edges)
+            x = block(x, mask, tail.edges, tail.features[..., :2])
         with torch.autocast(kind, enabled=False):
             scores = self.score(x.float())
         return scores.masked_fill(~tail.allowed, -torch.inf).flatten(1)

@@ -38,7 +38,7 @@ def _no_visits(remaining: torch.Tensor) -> torch.Tensor:
 
 def _tsp(seen: Seen) -> tuple[Any, Any, Translation]:
     nodes, remaining, origin = _ends(seen, "destination")
-    state = TourState(origin, remaining, _no_visits(remaining))
+    state = TourState(origin, remaining, _no_visits(remaining), remaining.sum(dim=1))
     return TSPInstance.euclidean(nodes), state, lambda node: node - 1
 
 
@@ -48,7 +48,7 @@ def _atsp(seen: Seen) -> tuple[Any, Any, Translation]:
     inner[:, -1, 1:-1] = seen["from_origin"]
     remaining = torch.nn.functional.pad(seen["remaining"] > 0, (1, 1))
     origin = torch.full_like(remaining[:, 0], remaining.shape[1] - 1, dtype=torch.long)
-    state = TourState(origin, remaining, _no_visits(remaining))
+    state = TourState(origin, remaining, _no_visits(remaining), remaining.sum(dim=1))
     return ATSPInstance(inner), state, lambda node: node - 1
 
 

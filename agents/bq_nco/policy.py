@@ -30,6 +30,8 @@ class BQPolicy(BasePolicy):
         Name of the problem's class.
     canonical
         See :mod:`agents.bq_nco.tails`; the published network sees plain coordinates.
+    penalty
+        See :class:`agents.bq_nco.network.BQNetwork`.
     precision
         "float32", or "bfloat16" for the network's matrix products.
     compiled
@@ -47,6 +49,7 @@ class BQPolicy(BasePolicy):
         lr_schedule: Schedule,
         problem: str,
         canonical: bool = True,
+        penalty: str = "distance",
         precision: str = "float32",
         compiled: bool = False,
         optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
@@ -64,9 +67,9 @@ class BQPolicy(BasePolicy):
             optimizer_kwargs=optimizer_kwargs,
         )
         self.problem = problem
-        self.view = view_of(problem, canonical)
+        self.view = view_of(problem, canonical, penalty)
         self.precision = precision
-        self.network = BQNetwork(self.view, **architecture)
+        self.network = BQNetwork(self.view, penalty=penalty, **architecture)
         if compiled:
             # One by one: their code is the same, so that it is compiled once for all of them.
             for block in self.network.blocks:

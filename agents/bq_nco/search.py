@@ -265,7 +265,8 @@ def reconstruct(
         remaining = torch.arange(size, device=device).expand(num * many, size) > 1
         current = torch.ones(num * many, dtype=torch.long, device=device)
         empty = torch.zeros((num * many, 0), dtype=torch.long, device=device)
-        found = construct(policy, TSP(size), path, TourState(current, remaining, empty))
+        state = TourState(current, remaining, empty, remaining.sum(dim=1))
+        found = construct(policy, TSP(size), path, state)
         length = (points[:, 1:] - points[:, :-1]).norm(dim=2).sum(dim=1)
         shorter = -found.total_reward < length - 1e-6
         new = torch.gather(old, 1, found.actions[:, : size - 2] - 1)

@@ -68,14 +68,22 @@ def _integer(rng: torch.Generator, low: int, high: int) -> int:
     return int(torch.randint(low, high + 1, (), generator=rng))
 
 
-def _pick(rng: torch.Generator, num: int, like: torch.Tensor, upper: int) -> torch.Tensor:
-    """``num`` integers uniform on 0..upper - 1, on the device of ``like``."""
-    return torch.randint(upper, (num,), generator=rng).to(like.device)
+def _on_device(rng: torch.Generator, device: torch.device) -> torch.Generator:
+    """Return a generator of the device, which makes large draws without a copy."""
+    if device.type == "cpu":
+        return rng
+    seed = int(torch.randint(2**62, (), generator=rng))
+    return torch.Generator(device).manual_seed(seed)
+
+
+def _pick(rng: torch.Generator, num: int, upper: int) -> torch.Tensor:
+    """``num`` integers uniform on 0..upper - 1, on the device of ``rng``."""
+    return torch.randint(upper, (num,), generator=rng, device=rng.device)
 
 
 def _flip(rng: torch.Generator, points: torch.Tensor) -> torch.Tensor:
     """One of the eight symmetries of the unit square for each row of (B, n, 2)."""
-    bits = torch.randint(2, (3, len(points), 1), generator=rng).to(points.device)
+    bits = torch.randint(2, (3, len(points), 1), generator=rng, device=rng.device)
     x = torch.where(bits[0] > 0, 1 - points[..., 0], points[..., 0])
     y = torch.where(bits[1] > 0, 1 - points[..., 1], points[..., 1])
     swap = bits[2] > 0
@@ -103,21 +111,22 @@ class TSPSubproblems(Subproblems):
 
     def draw(self, rng: torch.Generator, tokens: int) -> Draw:
         """See the class."""
+        luck = _on_device(rng, self.points.device)
         cities = self.points.shape[1]
         size = _integer(rng, min(4, cities + 1), cities + 1)
         num = max(tokens // size, 1)
-        rows = _pick(rng, num, self.points, len(self.points))
-        start = _pick(rng, num, self.points, cities)
-        direction = 2 * _pick(rng, num, self.points, 2) - 1
+        rows = _pick(luck, num, len(self.points))
+        start = _pick(luck, num, cities)
+        direction = 2 * _pick(luck, num, 2) - 1
         steps = torch.arange(size, device=rows.device)
         places = (start[:, None] + direction[:, None] * steps) % cities
         flat = (rows[:, None] * cities + places).flatten()
         points = self.points.reshape(-1, 2)[flat].reshape(num, size, 2)
         # The environment's city 0 is the destination; then the origin and the rest follow.
-        points = _flip(rng, torch.cat([points[:, -1:], points[:, :-1]], dim=1))
+        points = _flip(luck, torch.cat([points[:, -1:], points[:, :-1]], dim=1))
         remaining = _after(2, num, size, rows)
         current = torch.ones_like(rows)
-        state = TourState(current, remaining, _no_visits(remaining))
+        state = TourState(current, remaining, _no_visits(remaining), remaining.sum(dim=1))
         return Draw(TSPInstance.euclidean(points), state, 2 * current[:, None])
 
 
@@ -131,18 +140,19 @@ class ATSPSubproblems(Subproblems):
 
     def draw(self, rng: torch.Generator, tokens: int) -> Draw:
         """See the class."""
+        luck = _on_device(rng, self.distances.device)
         cities = self.distances.shape[1]
         size = _integer(rng, min(4, cities + 1), cities + 1)
         num = max(tokens // size, 1)
-        rows = _pick(rng, num, self.distances, len(self.distances))
-        start = _pick(rng, num, self.distances, cities)
+        rows = _pick(luck, num, len(self.distances))
+        start = _pick(luck, num, cities)
         steps = torch.arange(-1, size - 1, device=rows.device)
         steps[0] = size - 1
         places = (start[:, None] + steps) % cities
         block = self.distances[rows[:, None, None], places[:, :, None], places[:, None, :]]
         remaining = _after(2, num, size, rows)
         current = torch.ones_like(rows)
-        state = TourState(current, remaining, _no_visits(remaining))
+        state = TourState(current, remaining, _no_visits(remaining), remaining.sum(dim=1))
         return Draw(ATSPInstance(block), state, 2 * current[:, None])
 
 
@@ -187,17 +197,18 @@ class CVRPSubproblems(Subproblems):
 
     def draw(self, rng: torch.Generator, tokens: int) -> Draw:
         """See the class."""
+        luck = _on_device(rng, self.points.device)
         size = self.customer.shape[1]
         length = _integer(rng, min(2, size), size)
         num = max(tokens // (length + 2), 1)
-        rows = _pick(rng, num, self.customer, len(self.customer))
+        rows = _pick(luck, num, len(self.customer))
         # A random end of a route with enough customers before it.
         ends = self.last[rows] == torch.arange(size, device=rows.device)
         ends[:, : length - 1] = False
-        chance = torch.rand(ends.shape, generator=rng).to(rows.device)
+        chance = torch.rand(ends.shape, generator=luck, device=luck.device)
         end = (chance * ends).argmax(dim=1)
         start = end - length + 1
-        reverse = torch.randint(2, (num, size), generator=rng).to(rows.device)
+        reverse = torch.randint(2, (num, size), generator=luck, device=luck.device)
         reverse = torch.gather(reverse, 1, self.route[rows]) > 0
         places = torch.arange(size, device=rows.device).expand(num, size)
         mirrored = self.first[rows] + self.last[rows] - places
@@ -222,7 +233,7 @@ class CVRPSubproblems(Subproblems):
             dim=1,
         )
         units = torch.nn.functional.pad(torch.gather(demand, 1, inner), (1, 0))
-        instance = CVRPInstance.euclidean(_flip(rng, nodes), units, capacity)
+        instance = CVRPInstance.euclidean(_flip(luck, nodes), units, capacity)
         remaining = _after(2, num, length + 2, rows)
         current = (~home).long()
         state = CVRPState(current, remaining, load, _no_visits(remaining))
@@ -249,14 +260,15 @@ class OrienteeringSubproblems(Subproblems):
 
     def draw(self, rng: torch.Generator, tokens: int) -> Draw:
         """See the class."""
+        luck = _on_device(rng, self.order.device)
         size = self.order.shape[1]
         start = _integer(rng, 0, int(self.length.max()) - 1)
         able = torch.nonzero(self.length > start)[:, 0]
         num = max(tokens // (size - start + 2), 1)
-        rows = able[_pick(rng, num, able, len(able))]
+        rows = able[_pick(luck, num, len(able))]
         places = torch.arange(size, device=rows.device).expand(num, size)
         length = self.length[rows][:, None]
-        backwards = _pick(rng, num, rows, 2)[:, None] > 0
+        backwards = _pick(luck, num, 2)[:, None] > 0
         places = torch.where(backwards & (places < length), length - 1 - places, places)
         order = torch.gather(self.order[rows], 1, places)
         instance = self.instance.rows(rows)
@@ -264,7 +276,7 @@ class OrienteeringSubproblems(Subproblems):
         depot = instance.coordinates[:, :1]
         path = torch.cat([depot, points[:, :start]], dim=1)
         left = instance.budget - (path[:, 1:] - path[:, :-1]).norm(dim=2).sum(dim=1)
-        nodes = _flip(rng, torch.cat([depot, path[:, -1:], points[:, start:]], dim=1))
+        nodes = _flip(luck, torch.cat([depot, path[:, -1:], points[:, start:]], dim=1))
         prize = torch.gather(instance.prize, 1, order)[:, start:]
         prize = torch.nn.functional.pad(prize, (1, 0))
         remaining = _after(2, num, nodes.shape[1], rows)
@@ -291,14 +303,15 @@ class KnapsackSubproblems(Subproblems):
 
     def draw(self, rng: torch.Generator, tokens: int) -> Draw:
         """See the class."""
+        luck = _on_device(rng, self.chosen.device)
         size = self.chosen.shape[1]
         num = max(tokens // size, 1)
-        rows = _pick(rng, num, self.chosen, len(self.chosen))
+        rows = _pick(luck, num, len(self.chosen))
         chosen, instance = self.chosen[rows], self.instance.rows(rows)
-        share = torch.rand(num, 1, generator=rng).to(rows.device)
+        share = torch.rand(num, 1, generator=luck, device=luck.device)
         count = (share * chosen.sum(dim=1, keepdim=True)).long()
-        luck = torch.rand(num, size, generator=rng).to(rows.device) + (~chosen)
-        packed = chosen & (torch.argsort(torch.argsort(luck, dim=1), dim=1) < count)
+        order = torch.rand(num, size, generator=luck, device=luck.device) + (~chosen)
+        packed = chosen & (torch.argsort(torch.argsort(order, dim=1), dim=1) < count)
         left = instance.capacity - (instance.weight * packed).sum(dim=1)
         remaining = ~packed & (instance.weight <= left[:, None] * (1 + 1e-6))
         state = KnapsackState(

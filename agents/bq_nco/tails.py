@@ -99,8 +99,17 @@ def nearest(problem: str, instance: Any, state: Any, count: int) -> Any:
     return dataclasses.replace(state, remaining=keep & near)
 
 
-def view_of(problem: AnyProblem | str, canonical: bool = True) -> TailView:
+def view_of(
+    problem: AnyProblem | str, canonical: bool = True, penalty: str = "distance"
+) -> TailView:
     """Return the view of a problem, or of the name of its class.
+
+    Parameters
+    ----------
+    problem, canonical
+        See the module.
+    penalty
+        Of :class:`agents.bq_nco.network.BQNetwork`; with "squared", tails need no edges.
 
     Raises
     ------
@@ -110,6 +119,15 @@ def view_of(problem: AnyProblem | str, canonical: bool = True) -> TailView:
     name = problem if isinstance(problem, str) else type(problem).__name__.replace("Compiled", "")
     if name not in VIEWS:
         raise ValueError(f"env: BQ-NCO knows {', '.join(VIEWS)}, got {name}")
+    if penalty not in ("distance", "squared"):
+        raise ValueError(f"penalty: expected 'distance' or 'squared', got {penalty!r}")
+    if penalty == "squared":
+        if not canonical or name not in ("TSP", "CVRP"):
+            raise ValueError(
+                f"penalty: expected 'distance' except for canonical TSP and CVRP, got {penalty!r}"
+            )
+        bare: TailView = VIEWS[name](canonical, pairs=False)
+        return bare
     view: TailView = VIEWS[name](canonical)
     return view
 
@@ -175,9 +193,9 @@ def _geometry(
     return torch.stack([along, across, away, home], dim=2) / unit[..., None]
 
 
-def _distances(geometry: torch.Tensor, canonical: bool) -> torch.Tensor | None:
+def _distances(geometry: torch.Tensor, wanted: bool) -> torch.Tensor | None:
     """Distances (B, n, n, 1) between points in canonical coordinates."""
-    if not canonical:
+    if not wanted:
         return None
     points = geometry[..., :2].float()
     return (points[:, :, None, :] - points[:, None, :, :]).norm(dim=3, keepdim=True)
@@ -192,9 +210,9 @@ class TSPTail:
 
     mixes_edges, num_outputs, has_ends = False, 1, True
 
-    def __init__(self, canonical: bool) -> None:
+    def __init__(self, canonical: bool, pairs: bool = True) -> None:
         self.canonical = canonical
-        self.num_edges = int(canonical)
+        self.num_edges = int(canonical and pairs)
         self.num_features = 4 if canonical else 2
 
     def __call__(self, instance: TSPInstance, state: TourState) -> Tail:
@@ -207,7 +225,7 @@ class TSPTail:
         geometry = _geometry(points, self.canonical, there)
         return Tail(
             _columns(geometry),
-            _distances(geometry, self.canonical),
+            _distances(geometry, self.num_edges > 0),
             _middle(inside[..., None]),
             there,
             tokens[..., None],
@@ -258,9 +276,9 @@ class CVRPTail:
 
     mixes_edges, num_outputs, has_ends = False, 2, True
 
-    def __init__(self, canonical: bool) -> None:
+    def __init__(self, canonical: bool, pairs: bool = True) -> None:
         self.canonical = canonical
-        self.num_edges = int(canonical)
+        self.num_edges = int(canonical and pairs)
         self.num_features = (4 if canonical else 2) + 5
 
     def __call__(self, instance: CVRPInstance, state: CVRPState) -> Tail:
@@ -283,7 +301,7 @@ class CVRPTail:
         geometry = _geometry(points, self.canonical)
         return Tail(
             _columns(geometry, demand, part.clamp(max=_MOST), *vehicle),
-            _distances(geometry, self.canonical),
+            _distances(geometry, self.num_edges > 0),
             _middle(torch.stack([direct, around], dim=2)),
             None,
             torch.stack([first, first + 1], dim=2),

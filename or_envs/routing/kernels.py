@@ -29,14 +29,16 @@ class CompiledTSP(TSP):
         self, instance: TSPInstance, state: TourState, action: Array
     ) -> tuple[TourState, Array]:
         """Compiled form of :meth:`TSP.post_decision`."""
-        remaining, reward = _travel(instance.coordinates, state.current, state.remaining, action)
-        return TourState(action, remaining, state.visits), reward
+        remaining, left, reward = _travel(
+            instance.coordinates, state.current, state.remaining, state.left, action
+        )
+        return TourState(action, remaining, state.visits, left), reward
 
     def transition(
         self, instance: TSPInstance, post_state: TourState, exogenous: Arrays | None
     ) -> tuple[TourState, Array, Array]:
         """Compiled form of :meth:`TSP.transition`."""
-        return post_state, np.zeros(len(post_state.current)), none_left(post_state.remaining)
+        return post_state, np.zeros(len(post_state.current)), post_state.left == 0
 
     def observation(self, instance: TSPInstance, state: TourState) -> dict[str, Any]:
         """Compiled form of :meth:`TSP.observation`."""
@@ -120,25 +122,20 @@ def _way(coordinates, b, here, there):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _travel(coordinates, current, remaining, action):
-    rows, cities = remaining.shape
-    after = np.empty((rows, cities), np.bool_)
+def _travel(coordinates, current, remaining, left, action):
+    after = remaining.copy()
+    rows = len(left)
+    fewer = np.empty(rows, np.int64)
     reward = np.empty(rows)
     for b in range(rows):
         here, there = current[b], action[b]
-        last = True
-        for city in range(cities):
-            after[b, city] = remaining[b, city]
+        fewer[b] = left[b] - remaining[b, there]
         after[b, there] = False
-        for city in range(cities):
-            if after[b, city]:
-                last = False
-                break
         length = _way(coordinates, b, here, there)
-        if last:
+        if fewer[b] == 0:
             length += _way(coordinates, b, there, 0)
         reward[b] = -length
-    return after, reward
+    return after, fewer, reward
 
 
 @numba.njit(cache=True, error_model="numpy")

@@ -21,6 +21,15 @@ def leg(xp: Any, instance: Any, here: Array, there: Array) -> Array:
     return _length(xp, gather(xp, instance.coordinates, there) - start)
 
 
+def leg_and_home(xp: Any, instance: Any, here: Array, there: Array) -> tuple[Array, Array]:
+    """Distances (B,) from node ``here`` (B,) to node ``there`` (B,), and from there to node 0."""
+    if instance.distances.shape[1]:
+        return leg(xp, instance, here, there), leg_to_start(xp, instance, there)
+    end = gather(xp, instance.coordinates, there)
+    start = gather(xp, instance.coordinates, here)
+    return _length(xp, end - start), _length(xp, end - instance.coordinates[:, 0, :])
+
+
 def leg_to_start(xp: Any, instance: Any, here: Array) -> Array:
     """Distance (B,) from node ``here`` (B,) to node 0."""
     if instance.distances.shape[1]:

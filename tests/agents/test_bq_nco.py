@@ -11,7 +11,7 @@ import baselines.registration
 import or_envs
 from agents.bq_nco.bq_nco import BQNCO
 from agents.bq_nco.labels import Labels
-from agents.bq_nco.network import BQNetwork
+from agents.bq_nco.network import BQNetwork, squared_penalty
 from agents.bq_nco.reinforce import descend, draw_steps
 from agents.bq_nco.search import beam, construct, decoder, many_starts, reconstruct
 from agents.bq_nco.subproblems import SUBPROBLEMS, Draw
@@ -265,6 +265,70 @@ def test_half_precision_is_about_the_same(name, tmp_path):
     assert half.dtype == torch.float32
     assert not torch.equal(whole, half)
     torch.testing.assert_close(half, whole, atol=0.05, rtol=0.05)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_squared_penalties_are_products(kind):
+    torch.manual_seed(0)
+    places = 2 * torch.rand(2, 9, 2) - 1
+    weight = torch.tensor([0.0, 3.0, 60.0])
+    queries, keys = squared_penalty(places, weight, kind)
+    assert queries.dtype == keys.dtype == kind
+    # A sum in single precision, as in a matrix product of half precision.
+    scores = queries.float() @ keys.float().transpose(2, 3)
+    far = (places[:, :, None] - places[:, None]).square().sum(dim=3)
+    expected = (-weight[:, None, None] * far[:, None]).softmax(dim=3)
+    torch.testing.assert_close(scores.softmax(dim=3), expected, atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["TSP", "CVRP"])
+def test_a_squared_penalty_makes_attention_local(name, tmp_path):
+    architecture = {"dim": 32, "heads": 4, "layers": 2, "feed_forward": 32, "penalty": "squared"}
+    model = model_of(name, tmp_path, policy_kwargs=architecture)
+    block = model.policy.network.blocks[0]
+    x, places = torch.randn(1, 3, 32), torch.tensor([[[0.0, 0.0], [0.1, 0.0], [50.0, 0.0]]])
+    changed = torch.cat([x[:, :2], x[:, 2:] + 1.0], dim=1)
+
+    def sees_the_last():
+        before, after = (block(tokens, None, None, places)[0, :2] for tokens in (x, changed))
+        return not torch.equal(before, after)
+
+    assert sees_the_last()
+    # Only the first head looks that far.
+    with torch.no_grad():
+        block.out.weight[:, :8] = 0.0
+    assert not sees_the_last()
+
+
+@pytest.mark.parametrize("name", ["TSP", "CVRP"])
+def test_a_squared_penalty_learns_and_needs_no_pairs(name, tmp_path):
+    architecture = {
+        **{"dim": 32, "heads": 4, "layers": 2, "feed_forward": 32, "precision": "bfloat16"},
+        "penalty": "squared",
+    }
+    model = model_of(name, tmp_path, policy_kwargs=architecture)
+    draw = drawn(name)[0]
+    assert model.policy.view(draw.instance, draw.state).edges is None
+    before = [block.steepness.detach().clone() for block in model.policy.network.blocks]
+    model.learn(300)
+    after = [block.steepness.detach() for block in model.policy.network.blocks]
+    assert not any(torch.equal(*pair) for pair in zip(before, after, strict=True))
+    instance, _ = or_envs.sample(problem_of(name), 3, 4)
+    found = construct(model.policy, problem_of(name), instance.to_torch("cpu", torch.float32))
+    assert (found.total_reward < 0).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "kwargs"),
+    [
+        ("TSP", {"penalty": "squared", "canonical": False}),
+        ("ATSP", {"penalty": "squared"}),
+        ("TSP", {"penalty": "cubed"}),
+    ],
+)
+def test_penalties_that_do_not_exist_are_refused(name, kwargs):
+    with pytest.raises(ValueError, match=r"penalty: expected 'distance' "):
+        view_of(name, **kwargs)
 
 
 def test_rezero_starts_as_the_identity():

@@ -88,7 +88,12 @@ def test_bellman_equation_by_brute_force():
         if key not in known:
             options = []
             for city in np.flatnonzero(remaining):
-                state = TourState(np.array([current]), remaining[None], np.zeros((1, 0)))
+                state = TourState(
+                    np.array([current]),
+                    remaining[None],
+                    np.zeros((1, 0)),
+                    remaining.sum(keepdims=True),
+                )
                 post, reward = problem.post_decision(instance, state, np.array([city]))
                 options.append(-reward[0] + value(int(city), post.remaining[0]))
             known[key] = min(options)
