@@ -19,13 +19,16 @@ import csv
 import dataclasses
 import io
 import math
+import multiprocessing
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from rich.progress import track
 
 from benchmarks.files import write_atomically
 
@@ -105,12 +108,12 @@ def run(
             for group in self.critic.optimizer.param_groups:
                 group["lr"] = 1e-3
 
+    torch.set_num_threads(1)  # there is a process for every core
     model = Agent(
         "MlpPolicy",
         TrapBandit(),
         learning_rate=3e-3,
         learning_starts=0,
-        batch_size=64,
         buffer_size=steps,
         target_entropy=-1.0,
         primitive_update=primitive_update,  # type: ignore[arg-type]
@@ -162,28 +165,40 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=20, help="per arm")
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--plain", action="store_true", help="parameters instead of a network")
+    parser.add_argument("--workers", type=int, default=1, help="runs at a time")
     parser.add_argument("--output", type=Path, default=Path("results/trap-bandit.csv"))
     options = parser.parse_args(arguments)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = [field.name for field in dataclasses.fields(Run)]
     writer.writerow(["components", "primitive_update", "spread", "seed", *names])
-    for num, primitive_update, spread in ARMS:
-        runs = []
-        for seed in range(options.seeds):
-            runs.append(run(num, primitive_update, spread, seed, options.steps, options.plain))
-            writer.writerow([num, primitive_update, spread, seed, *dataclasses.astuple(runs[-1])])
-        table = np.array([dataclasses.astuple(one) for one in runs])
-        escaped = int((table[:, 0] > ESCAPED).sum())
-        low, high = wilson(escaped, len(runs))
-        mean = table.mean(axis=0)
-        print(
-            f"K={num} {primitive_update}, spread {spread}: escaped {escaped}/{len(runs)}"
-            f" [{low:.2f}, {high:.2f}], reward {mean[0]:.3f}, of sampled actions {mean[1]:.3f},"
-            f" largest weight {mean[2]:.2f}, {mean[3]:.1f} ms of CPU per step",
-            flush=True,
-        )
-        write_atomically(options.output, text.getvalue())
+    processes = ProcessPoolExecutor(
+        options.workers, mp_context=multiprocessing.get_context("spawn")
+    )
+    with processes as pool:
+        waiting = {
+            arm: [
+                pool.submit(run, *arm, seed, options.steps, options.plain)
+                for seed in range(options.seeds)
+            ]
+            for arm in ARMS
+        }
+        for (num, primitive_update, spread), futures in waiting.items():
+            runs = [future.result() for future in track(futures, "training", transient=True)]
+            for seed, one in enumerate(runs):
+                row = [num, primitive_update, spread, seed, *dataclasses.astuple(one)]
+                writer.writerow(row)
+            table = np.array([dataclasses.astuple(one) for one in runs])
+            escaped = int((table[:, 0] > ESCAPED).sum())
+            low, high = wilson(escaped, len(runs))
+            mean = table.mean(axis=0)
+            print(
+                f"K={num} {primitive_update}, spread {spread}: escaped {escaped}/{len(runs)}"
+                f" [{low:.2f}, {high:.2f}], reward {mean[0]:.3f}, of sampled actions {mean[1]:.3f},"
+                f" largest weight {mean[2]:.2f}, {mean[3]:.1f} ms of CPU per step",
+                flush=True,
+            )
+            write_atomically(options.output, text.getvalue())
 
 
 if __name__ == "__main__":
