@@ -21,12 +21,22 @@ from benchmarks import construction_gaps, labels, recipes
 
 @dataclasses.dataclass(frozen=True)
 class LabelSet:
-    """Solved instances: options of the environment, solver, its settings, how many."""
+    """Solved instances: options of the environment, solver, its settings, how many.
+
+    Attributes
+    ----------
+    time_limit
+        Seconds of the solver per instance.
+    seed
+        Of the first instance.
+    """
 
     env_kwargs: dict[str, Any]
     solver: str
     settings: dict[str, Any]
     num: int
+    time_limit: float | None = None
+    seed: int = 1_000_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,15 +71,15 @@ _SEARCH, _HGS = "routing/iterated_local_search", "routing/hybrid_genetic"
 _QUICK = {"population": 2, "generation": 4}
 #: Width and depth of the large models, and batches that fill a GPU.
 _LARGE = {
-    "tokens": 100_000,
-    "learning_rate": 0.0005,
+    **{"tokens": 100_000, "learning_rate": 0.0007, "warm_up": 500, "dev_every": 3000},
     "policy_kwargs": {
         **{"dim": 192, "heads": 8, "layers": 9, "feed_forward": 512},
-        **{"precision": "bfloat16", "compiled": True},
+        **{"precision": "bfloat16", "compiled": True, "penalty": "squared"},
     },
 }
 #: Half precision is a third faster on two cores as well.
-_HALF = {"policy_kwargs": {"precision": "bfloat16"}}
+_HALF_PRECISION = {"precision": "bfloat16"}
+_HALF = {"policy_kwargs": _HALF_PRECISION}
 
 
 def _tsp(size: int, *sets: LabelSet, timesteps: int, **hyperparams: Any) -> Model:
@@ -132,11 +142,14 @@ SMALL: dict[str, Model] = {
                 {"num_customers": 20}, "routing/orienteering_search", {"iterations": 300}, 80_000
             ),
         ),
-        5_000_000,
+        3_700_000,
         _KOOL,
         "routing/orienteering_search",
         ("greedy", "beam:16"),
-        {**_HALF, "reinforce": 0.07},
+        {
+            "policy_kwargs": {"dim": 96, "layers": 6, "feed_forward": 192, **_HALF_PRECISION},
+            **{"membership": 1.0, "reinforce": 0.07},
+        },
     ),
     "Knapsack-100": Model(
         "or_envs/Knapsack-v0",
@@ -158,11 +171,15 @@ LARGE: dict[str, Model] = {
     "TSP-100": _tsp(
         100,
         *(
-            LabelSet({"num_cities": size, "instance": kind}, _SEARCH, {"iterations": 25}, num)
-            for size, kind, num in (
-                (100, "uniform", 60_000),
-                (100, "clustered", 25_000),
-                (50, "uniform", 20_000),
+            LabelSet(
+                {"num_cities": size, "instance": kind}, "routing/fast_tsp", {}, num, limit, seed
+            )
+            for size, kind, num, limit, seed in (
+                (100, "uniform", 80_000, 0.015, 1_000_000_000),
+                # Half of the updates draw from uniform instances of 100 cities.
+                (100, "uniform", 40_000, 0.015, 1_500_000_000),
+                (100, "clustered", 30_000, 0.015, 1_000_000_000),
+                (250, "uniform", 6_000, 0.06, 1_000_000_000),
             )
         ),
         timesteps=100_000_000,
@@ -174,8 +191,11 @@ LARGE: dict[str, Model] = {
         "or_envs/CVRP-v0",
         {"num_customers": 100},
         tuple(
-            LabelSet({"num_customers": size}, _HGS, {**_QUICK, "iterations": 60}, num)
-            for size, num in ((100, 10_000), (50, 20_000))
+            LabelSet({"num_customers": size}, _HGS, settings, num)
+            for size, settings, num in (
+                (100, {"population": 4, "generation": 8, "iterations": 200}, 6_000),
+                (50, {**_QUICK, "iterations": 100}, 10_000),
+            )
         ),
         40_000_000,
         _KOOL,
@@ -200,7 +220,8 @@ def make(name: str, folder: Path, workers: int, device: str, fraction: float) ->
                 [
                     *("--env", model.env_id, "--env-kwargs", *recipes.pairs(part.env_kwargs)),
                     *("--solver", part.solver, *_option("--solver-kwargs", part.settings)),
-                    *("--num", str(max(int(part.num * fraction), 20))),
+                    *([] if part.time_limit is None else ["--time-limit", str(part.time_limit)]),
+                    *("--num", str(max(int(part.num * fraction), 20)), "--seed", str(part.seed)),
                     *("--workers", str(workers), "--output", str(path)),
                 ]
             )

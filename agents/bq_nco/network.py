@@ -222,9 +222,26 @@ class BQNetwork(nn.Module):
             for _ in range(layers)
         )
         self.score = nn.Linear(dim, view.num_outputs)
+        self.member = nn.Linear(dim, 1) if view.has_members else None
 
     def forward(self, tail: Tail) -> torch.Tensor:
         """Scores (B, n K) of all outputs, -inf where not allowed."""
+        return self.scores(self.encode(tail), tail)
+
+    def scores(self, tokens: torch.Tensor, tail: Tail) -> torch.Tensor:
+        """Return the scores of encoded tokens, see :meth:`forward`."""
+        with torch.autocast(tokens.device.type, enabled=False):
+            return self.score(tokens).masked_fill(~tail.allowed, -torch.inf).flatten(1)
+
+    def membership(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Log-odds (B, n) that the rest of the solution visits the encoded tokens."""
+        assert self.member is not None
+        with torch.autocast(tokens.device.type, enabled=False):
+            odds: torch.Tensor = self.member(tokens)[..., 0]
+        return odds
+
+    def encode(self, tail: Tail) -> torch.Tensor:
+        """Tokens (B, n, dim) in single precision."""
         # Half precision, where it is on, is for what lies between: it would blur where nodes are,
         # and which of two close scores is the larger one.
         kind = tail.features.device.type
@@ -236,6 +253,4 @@ class BQNetwork(nn.Module):
         mask = None if tail.present is None else tail.present[:, None, None, :]
         for block in self.blocks:
             x = block(x, mask, tail.edges, tail.features[..., :2])
-        with torch.autocast(kind, enabled=False):
-            scores = self.score(x.float())
-        return scores.masked_fill(~tail.allowed, -torch.inf).flatten(1)
+        return x.float()

@@ -83,9 +83,13 @@ class BQPolicy(BasePolicy):
     def scores(self, instance: Any, state: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """Scores (B, n K) of the outputs and the actions (B, n K) that they stand for."""
         tail = self.view(instance, state)
-        half = self.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+        with self.half_precision():
             return self.network(tail), tail.actions.flatten(1)
+
+    def half_precision(self) -> torch.autocast:
+        """Return the context that the network runs in."""
+        half = self.precision == "bfloat16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=half)
 
     @torch.no_grad()
     def decide(

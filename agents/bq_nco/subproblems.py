@@ -32,15 +32,24 @@ class Draw:
         Torch, B rows.
     targets
         Actions that are as good as each other, integers (B, J); -1 fills up rows with fewer.
+    members
+        Nodes that the rest of the solution visits, bool (B, N), where it may leave some out
+        (orienteering); else ``None``.
     """
 
     instance: Any
     state: Any
     targets: torch.Tensor
+    members: torch.Tensor | None = None
 
     def rows(self, index: torch.Tensor) -> Draw:
         """Pick rows."""
-        return Draw(self.instance.rows(index), self.state.rows(index), self.targets[index])
+        return Draw(
+            self.instance.rows(index),
+            self.state.rows(index),
+            self.targets[index],
+            None if self.members is None else self.members[index],
+        )
 
 
 class Subproblems(abc.ABC):
@@ -288,7 +297,9 @@ class OrienteeringSubproblems(Subproblems):
         first = torch.full_like(rows, 2)
         # The whole route may as well be driven from its other end.
         other = first + self.length[rows] - 1 if start == 0 else first
-        return Draw(sub, state, torch.stack([first, other], dim=1))
+        last = 2 + self.length[rows][:, None] - start
+        members = remaining & (torch.arange(nodes.shape[1], device=rows.device) < last)
+        return Draw(sub, state, torch.stack([first, other], dim=1), members)
 
 
 class KnapsackSubproblems(Subproblems):

@@ -71,6 +71,8 @@ class TailView(Protocol):
     mixes_edges: bool
     #: Whether the first token is an origin and the last a destination.
     has_ends: bool
+    #: Whether solutions may leave tokens out, so that the network tells which ones as well.
+    has_members: bool
 
     def __call__(self, instance: Any, state: Any) -> Tail:
         """Return the tails of a batch."""
@@ -208,7 +210,7 @@ def _columns(*columns: torch.Tensor) -> torch.Tensor:
 class TSPTail:
     """Origin, remaining cities, destination."""
 
-    mixes_edges, num_outputs, has_ends = False, 1, True
+    mixes_edges, num_outputs, has_ends, has_members = False, 1, True, False
 
     def __init__(self, canonical: bool, pairs: bool = True) -> None:
         self.canonical = canonical
@@ -240,6 +242,7 @@ class ATSPTail:
     """
 
     num_edges, mixes_edges, num_outputs, has_ends = 2, True, 1, True
+    has_members = False
 
     def __init__(self, canonical: bool) -> None:
         self.canonical = canonical
@@ -274,7 +277,7 @@ class ATSPTail:
 class CVRPTail:
     """Origin, customers to serve, depot; outputs are "directly" and "by way of the depot"."""
 
-    mixes_edges, num_outputs, has_ends = False, 2, True
+    mixes_edges, num_outputs, has_ends, has_members = False, 2, True, False
 
     def __init__(self, canonical: bool, pairs: bool = True) -> None:
         self.canonical = canonical
@@ -316,7 +319,7 @@ class OrienteeringTail:
     way of them.
     """
 
-    mixes_edges, num_outputs, has_ends = False, 1, True
+    mixes_edges, num_outputs, has_ends, has_members = False, 1, True, True
 
     def __init__(self, canonical: bool) -> None:
         self.canonical = canonical
@@ -357,7 +360,7 @@ class KnapsackTail:
     """Items that fit; weights are in units of the capacity left."""
 
     num_features, num_edges, mixes_edges = 4, 0, False
-    num_outputs, has_ends = 1, False
+    num_outputs, has_ends, has_members = 1, False, False
 
     def __init__(self, canonical: bool) -> None:
         self.canonical = canonical

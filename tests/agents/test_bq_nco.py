@@ -119,6 +119,44 @@ def test_targets_are_allowed_outputs(name):
         assert (right & tail.allowed).flatten(1).any(dim=1).all()
 
 
+def test_members_are_what_the_best_completion_visits():
+    for draw in drawn("Orienteering"):
+        nodes = draw.state.remaining.shape[1]
+        problem = or_envs.make_problem("or_envs/Orienteering-v0", num_customers=nodes - 1)
+        for row in range(min(draw.state.num, 3)):
+            index = torch.tensor([row])
+            instance, state = (
+                part.rows(index).map(lambda x: x.numpy()) for part in (draw.instance, draw.state)
+            )
+            best, _ = best_solution(problem, instance, state)
+            prizes = draw.instance.prize[row][draw.rows(index).members[0]]
+            assert prizes.sum().item() == pytest.approx(best, rel=1e-9)
+
+
+def test_membership_is_learned(tmp_path):
+    model = model_of("Orienteering", tmp_path, membership=1.0)
+    data = model.subproblems(solved("Orienteering", 6))
+
+    def wrong():
+        draw = data.draw(torch.Generator().manual_seed(1), 600)
+        tail = model.policy.view(draw.instance, draw.state)
+        odds = model.policy.network.membership(model.policy.network.encode(tail))
+        inside = torch.gather(draw.members, 1, tail.actions[..., 0])
+        return ((odds > 0) != inside)[tail.allowed[..., 0]].float().mean()
+
+    assert wrong() > 0.3
+    for number in range(200):
+        model.update(data.draw(torch.Generator().manual_seed(number), 200))
+    assert wrong() < 0.15
+
+
+def test_membership_is_for_orienteering(tmp_path):
+    with pytest.raises(ValueError, match="membership: expected 0 except for Orienteering, got 1"):
+        model_of("TSP", tmp_path, membership=1.0)
+    with pytest.raises(ValueError, match="membership: expected a number >= 0, got -1"):
+        model_of("Orienteering", tmp_path, membership=-1.0)
+
+
 def test_subproblems_of_tours_have_every_size():
     sizes = {draw.state.remaining.shape[1] for draw in drawn("TSP")}
     assert sizes <= set(range(4, 8))
