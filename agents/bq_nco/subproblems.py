@@ -255,11 +255,18 @@ class CVRPSubproblems(Subproblems):
 
 
 class OrienteeringSubproblems(Subproblems):
-    """Suffixes of routes in a random direction, with the customers that were left out."""
+    """Suffixes of routes in a random direction, with the customers that were left out.
+
+    Every step of every route is as likely. With every number of customers before the cut as likely,
+    half of the updates would see the ends of the few longest routes.
+    """
 
     def __init__(self, instance: OrienteeringInstance, actions: torch.Tensor) -> None:
         num, size = actions.shape[0], instance.prize.shape[1] - 1
         self.length = (actions > 0).sum(dim=1)
+        places = torch.arange(int(self.length.max()), device=actions.device)
+        #: How many routes go on after so many customers: every step is as likely to be drawn.
+        self.going_on = (self.length[:, None] > places).sum(dim=0).cpu().double()
         # Visited customers in order, then the others.
         rank = torch.full((num, size + 1), size + 1, device=actions.device)
         steps = torch.arange(actions.shape[1], device=actions.device).expand_as(actions)
@@ -271,7 +278,7 @@ class OrienteeringSubproblems(Subproblems):
         """See the class."""
         luck = _on_device(rng, self.order.device)
         size = self.order.shape[1]
-        start = _integer(rng, 0, int(self.length.max()) - 1)
+        start = int(torch.multinomial(self.going_on, 1, generator=rng))
         able = torch.nonzero(self.length > start)[:, 0]
         num = max(tokens // (size - start + 2), 1)
         rows = able[_pick(luck, num, len(able))]
