@@ -93,7 +93,13 @@ class Run:
 
 
 def run(
-    num: int, primitive_update: str, spread: float, seed: int, steps: int, plain: bool = False
+    num: int,
+    primitive_update: str,
+    spread: float,
+    seed: int,
+    steps: int,
+    plain: bool = False,
+    batch_size: int = 256,
 ) -> Run:
     """Train without random steps before learning, which would show the narrow hill."""
     import torch
@@ -114,6 +120,7 @@ def run(
         TrapBandit(),
         learning_rate=3e-3,
         learning_starts=0,
+        batch_size=batch_size,
         buffer_size=steps,
         target_entropy=-1.0,
         primitive_update=primitive_update,  # type: ignore[arg-type]
@@ -165,6 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=20, help="per arm")
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--plain", action="store_true", help="parameters instead of a network")
+    parser.add_argument("--batch-size", type=int, default=256, help="of an update")
     parser.add_argument("--workers", type=int, default=1, help="runs at a time")
     parser.add_argument("--output", type=Path, default=Path("results/trap-bandit.csv"))
     options = parser.parse_args(arguments)
@@ -178,7 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with processes as pool:
         waiting = {
             arm: [
-                pool.submit(run, *arm, seed, options.steps, options.plain)
+                pool.submit(run, *arm, seed, options.steps, options.plain, options.batch_size)
                 for seed in range(options.seeds)
             ]
             for arm in ARMS
