@@ -21,7 +21,7 @@ from benchmarks.zoo import TrainedModel
 
 CARD = "README.md"
 
-_ROUTING = "benchmarks.routing_models small"
+_ROUTING = "benchmarks.routing_models small large"
 #: Who makes the files that an agent imitates.
 _LABELS = {
     "or_envs/TSP-v0": _ROUTING,

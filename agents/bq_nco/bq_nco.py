@@ -330,7 +330,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
     ) -> tuple[list[Subproblems], bool]:
         """``dev_every`` updates, or as many as are left; false if a callback wants to stop."""
         self.policy.set_training_mode(True)
-        losses: list[torch.Tensor] = []
+        losses: list[float] = []
         # Draws depend on the seed and the number of the update, so that a run can be resumed.
         rng = torch.Generator()
         for _ in range(self.dev_every):
@@ -361,20 +361,17 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
             losses.append(loss)
             self.num_timesteps += num
             seconds = time.perf_counter() - start
-            # What the training curve reads: the loss of the update before, as the device need not
-            # be waited for to know that one.
-            known = total(losses[max(len(losses) - 2, 0)].item(), self.device)
-            infos = [{"episode": {"r": -known, "l": num, "t": seconds}}]
+            # What the training curve reads.
+            infos = [{"episode": {"r": -loss, "l": num, "t": seconds}}]
             callback.update_locals({"infos": infos, "self": self})
             if not callback.on_step():
                 return data, False
-        mean = torch.stack(losses).mean().item()
-        self.logger.record("train/loss", total(mean, self.device))
+        self.logger.record("train/loss", np.mean(losses))
         self.logger.record("train/learning_rate", rate)
         return data, True
 
-    def update(self, draw: Draw) -> torch.Tensor:
-        """One step of Adam on a batch of sub-problems; returns this process's cross-entropy."""
+    def update(self, draw: Draw) -> float:
+        """One step of Adam on a batch of sub-problems; returns the cross-entropy."""
         num = draw.state.num
         mine = share(num, self.device)
         if mine is not None:
@@ -401,9 +398,9 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         self.policy.optimizer.zero_grad()
         objective.backward()  # type: ignore[no-untyped-call]
         self._descend()
-        return loss.detach()
+        return total(loss.item(), self.device)
 
-    def update_by_reward(self, number: int) -> tuple[torch.Tensor, int]:
+    def update_by_reward(self, number: int) -> tuple[float, int]:
         """One step of Adam on the policy gradient of drawn solutions.
 
         Parameters
@@ -413,8 +410,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
 
         Returns
         -------
-        This process's part of the mean negative log-probability of their steps, and how many steps
-        there were.
+        The mean negative log-probability of their steps, and how many steps there were.
         """
         problem = self._problem()
         first = _OWN + (self.seed or 0) % 1000 * 10**6 + number * self.groups
@@ -434,7 +430,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         num = int(total(sum(len(step.rows) for step in steps), self.device))
         surprise = descend(self.policy, steps, advantages.float(), num)
         self._descend()
-        return surprise, num
+        return total(surprise, self.device), num
 
     def _descend(self) -> None:
         """Adam, along the clipped gradient of all processes."""

@@ -189,7 +189,7 @@ class BQNetwork(nn.Module):
         See :class:`Block`; published is ``False`` and "rezero".
     penalty
         What lowers attention between tokens of canonical tails that are far from each other: their
-        "distance", or its square ("squared", TSP and CVRP), which is faster.
+        "distance", or its square ("squared", TSP and CVRP), which needs no matrix of pairs.
     """
 
     def __init__(

@@ -62,9 +62,7 @@ def draw_steps(
     return steps, ((rewards - mean) / mean.abs().clamp(min=1e-9)).flatten()
 
 
-def descend(
-    policy: BQPolicy, steps: list[Step], advantages: torch.Tensor, total: int
-) -> torch.Tensor:
+def descend(policy: BQPolicy, steps: list[Step], advantages: torch.Tensor, total: int) -> float:
     """Add the gradient of the surrogate to that of the parameters.
 
     Parameters
@@ -76,12 +74,12 @@ def descend(
     -------
     The steps' own part of the mean negative log-probability.
     """
-    surprise = advantages.new_zeros(())
+    surprise = 0.0
     for step in steps:
         scores, actions = policy.scores(step.instance, step.state)
         chosen = (actions == step.actions[:, None]) & torch.isfinite(scores)
         log_prob = scores.log_softmax(dim=1).masked_fill(~chosen, 0.0).sum(dim=1)
         loss = -(advantages[step.rows] * log_prob).sum() / total
         loss.backward()  # type: ignore[no-untyped-call]
-        surprise -= log_prob.detach().sum() / total
+        surprise -= log_prob.detach().sum().item() / total
     return surprise
