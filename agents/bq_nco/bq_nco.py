@@ -34,6 +34,8 @@ from or_envs.core.simulation import sample
 _DEVELOPMENT = 6_000_000_000
 #: Seed of the first instance whose solutions the policy draws.
 _OWN = 4_000_000_000
+#: An update by drawn solutions takes about as long as so many others.
+_REINFORCED = 100
 
 
 class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
@@ -68,6 +70,10 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
     membership
         Weight of a second loss, the cross-entropy of which nodes the rest of the solution visits
         (Orienteering). What the network must know to choose a step it learns faster if it is told.
+    adjacency
+        Weight of another loss, the cross-entropy of which nodes come before and after each node in
+        the rest of the solution (TSP): every token has something to learn from, not the first one
+        alone.
     improve_every
         Updates between improvements of the labels by the policy itself (TSP): random
         re-construction replaces segments that it can shorten. 0: labels stay. With labels from a
@@ -115,6 +121,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         tokens: int = 5000,
         max_grad_norm: float = 1.0,
         membership: float = 0.0,
+        adjacency: float = 0.0,
         improve_every: int = 0,
         improve_iterations: int = 2,
         reinforce: float = 0.0,
@@ -147,8 +154,9 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
                 raise ValueError(f"{name}: expected an integer >= {least}, got {value}")
         if not 0 <= reinforce <= 1:
             raise ValueError(f"reinforce: expected a number in [0, 1], got {reinforce}")
-        if not membership >= 0:
-            raise ValueError(f"membership: expected a number >= 0, got {membership}")
+        for name, number in (("membership", membership), ("adjacency", adjacency)):
+            if not number >= 0:
+                raise ValueError(f"{name}: expected a number >= 0, got {number}")
         for name, number in (("reinforce_rate", reinforce_rate), ("max_grad_norm", max_grad_norm)):
             if not number > 0:
                 raise ValueError(f"{name}: expected a number > 0, got {number}")
@@ -169,6 +177,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         self.tokens = tokens
         self.max_grad_norm = max_grad_norm
         self.membership = membership
+        self.adjacency = adjacency
         self.improve_every = improve_every
         self.improve_iterations = improve_iterations
         self.reinforce = reinforce
@@ -192,14 +201,15 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
             problem = self._problem()
             view_of(problem)
             self._problem_name = type(problem).__name__
-            if self.membership and self._problem_name != "Orienteering":
-                raise ValueError(
-                    f"membership: expected 0 except for Orienteering, got {self.membership}"
-                )
-            if self.improve_every and self._problem_name != "TSP":
-                raise ValueError(
-                    f"improve_every: expected 0 except for TSP, got {self.improve_every}"
-                )
+            for name, only in (
+                ("membership", "Orienteering"),
+                ("adjacency", "TSP"),
+                ("improve_every", "TSP"),
+            ):
+                if getattr(self, name) and self._problem_name != only:
+                    raise ValueError(
+                        f"{name}: expected 0 except for {only}, got {getattr(self, name)}"
+                    )
         if not self._problem_name:
             raise ValueError("env: BQNCO needs an environment to know the problem")
         self.policy = self.policy_class(  # type: ignore[assignment]
@@ -207,6 +217,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
             self.action_space,
             self.lr_schedule,
             problem=self._problem_name,
+            adjacent=self.adjacency > 0,
             **self.policy_kwargs,
         )
         self.policy = self.policy.to(self.device)
@@ -328,21 +339,24 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
     def _train_block(
         self, data: list[Subproblems], total_timesteps: int, callback: BaseCallback
     ) -> tuple[list[Subproblems], bool]:
-        """``dev_every`` updates, or as many as are left; false if a callback wants to stop."""
+        """``dev_every`` updates of one phase, or as much work; false if a callback stops."""
         self.policy.set_training_mode(True)
         losses: list[float] = []
         # Draws depend on the seed and the number of the update, so that a run can be resumed.
         rng = torch.Generator()
-        for _ in range(self.dev_every):
-            if self.num_timesteps >= total_timesteps:
-                break
+        work = 0
+        while work < self.dev_every and self.num_timesteps < total_timesteps:
             self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
+            reinforced = self._current_progress_remaining <= self.reinforce
+            if reinforced and not self._reinforcing and work:
+                break
+            work += _REINFORCED if reinforced else 1
             rate = self.lr_schedule(self._current_progress_remaining)
             rate *= min(1.0, (self._n_updates + 1) / (self.warm_up + 1))
             update_learning_rate(self.policy.optimizer, rate)
             start = time.perf_counter()
             rng.manual_seed(((self.seed or 0) << 32) + self._n_updates)
-            if self._current_progress_remaining <= self.reinforce:
+            if reinforced:
                 if not self._reinforcing:
                     # Moments of other gradients would set the length of steps for a thousand
                     # updates.
@@ -395,6 +409,14 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
             open_ = tail.allowed[..., 0]
             each = (wrong * open_).sum(dim=1) / open_.sum(dim=1).clamp(min=1)
             objective = loss + self.membership * each.sum() / num
+        if self.adjacency:
+            assert draw.places is not None
+            places = torch.gather(draw.places, 1, actions)
+            beside = (places[:, :, None] - places[:, None, :]).abs() == 1
+            pairs = network.adjacency(tokens, tail)
+            mean = pairs.masked_fill(~beside, 0.0).sum(dim=2) / beside.sum(dim=2)
+            each = (pairs.logsumexp(dim=2) - mean).mean(dim=1)
+            objective = objective + self.adjacency * each.sum() / num
         self.policy.optimizer.zero_grad()
         objective.backward()  # type: ignore[no-untyped-call]
         self._descend()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from agents.bq_nco.tails import Tail, TailView
+
+if _TRITON := importlib.util.find_spec("triton") is not None:  # it comes with torch for GPUs
+    from agents.bq_nco.short_attention import LONGEST, short_attention
 
 #: By how much a distance of 1 lowers the scores of the most short-sighted head at first.
 STEEPEST = 8.0
@@ -103,10 +108,17 @@ class Block(nn.Module):
         places: torch.Tensor,
     ) -> torch.Tensor:
         batch, tokens, dim = x.shape
-        query, value = self.query_value(x).chunk(2, dim=2)
+        # One product for all three.
+        weight = self.query_value.weight
+        weight = torch.cat([weight[:dim], self.key.weight, weight[dim:]])
+        packed = F.linear(x, weight, F.pad(self.key.bias, (dim, dim)))
+        if self.steepness is not None and mask is None and _fits(packed):
+            penalty = STEEPEST_SQUARED * self.steepness
+            mixed, _ = short_attention(packed, places, penalty, self.heads, self.scale)
+            return self.out(mixed)  # type: ignore[no-any-return]
         query, key, value = (
             part.reshape(batch, tokens, self.heads, dim // self.heads).transpose(1, 2)
-            for part in (query, self.key(x), value)
+            for part in packed.chunk(3, dim=2)
         )
         if self.steepness is not None:
             left, right = squared_penalty(
@@ -130,6 +142,53 @@ class Block(nn.Module):
         mixed = (weights @ value).transpose(1, 2).reshape(batch, tokens, dim)
         met = weights.transpose(1, 2) @ edges
         return self.out(mixed) + self.take_in(met.flatten(2))  # type: ignore[no-any-return]
+
+
+def _fits(packed: torch.Tensor) -> bool:
+    """Whether the kernel for short sequences takes them."""
+    half = packed.dtype == torch.bfloat16
+    return _TRITON and packed.is_cuda and half and packed.shape[1] <= LONGEST
+
+
+class Blocks(nn.ModuleList):
+    """One block after the other."""
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        mask: torch.Tensor | None,
+        edges: torch.Tensor | None,
+        places: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return (B, n, dim), see :meth:`Block.forward`."""
+        for block in self:
+            x = block(x, mask, edges, places)
+        return x
+
+
+class Adjacency(nn.Module):
+    """Scores of what comes before or after each token in the rest of the solution.
+
+    Parameters
+    ----------
+    dim, width
+        Of tokens, and of the queries and keys whose products are scores.
+    """
+
+    def __init__(self, dim: int, width: int = 64) -> None:
+        super().__init__()
+        self.query = nn.Linear(dim, width)
+        self.key = nn.Linear(dim, width, bias=False)
+        self.steepness = nn.Parameter(torch.ones(1))
+
+    def forward(self, tokens: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        """Scores (B, n, n) of tokens (B, n, dim) at (B, n, 2); -inf of a token and itself."""
+        products = self.query(tokens) @ self.key(tokens).transpose(1, 2)
+        far = (places[:, :, None] - places[:, None]).square().sum(dim=3)
+        penalty = STEEPEST_SQUARED * self.steepness * far
+        itself = torch.eye(tokens.shape[1], dtype=torch.bool, device=tokens.device)
+        scores = products * self.query.out_features**-0.5 - penalty
+        return scores.masked_fill(itself, -torch.inf)
 
 
 def _attention(
@@ -190,6 +249,8 @@ class BQNetwork(nn.Module):
     penalty
         What lowers attention between tokens of canonical tails that are far from each other: their
         "distance", or its square ("squared", TSP and CVRP), which needs no matrix of pairs.
+    adjacent
+        Also tell which tokens are neighbours in the rest of the solution (TSP).
     """
 
     def __init__(
@@ -202,6 +263,7 @@ class BQNetwork(nn.Module):
         scaled: bool = True,
         normalization: str = "layer",
         penalty: str = "distance",
+        adjacent: bool = False,
     ) -> None:
         super().__init__()
         if normalization not in ("rezero", "layer"):
@@ -211,7 +273,7 @@ class BQNetwork(nn.Module):
         self.embed = nn.Linear(view.num_features, dim)
         # What marks the first and the last token.
         self.ends = nn.Parameter(0.1 * torch.randn(2, dim)) if view.has_ends else None
-        self.blocks = nn.ModuleList(
+        self.blocks = Blocks(
             Block(
                 *(dim, heads, feed_forward, scaled, normalization),
                 *(view.num_edges, view.mixes_edges, penalty == "squared"),
@@ -220,6 +282,7 @@ class BQNetwork(nn.Module):
         )
         self.score = nn.Linear(dim, view.num_outputs)
         self.member = nn.Linear(dim, 1) if view.has_members else None
+        self.adjacent = Adjacency(dim) if adjacent else None
 
     def forward(self, tail: Tail) -> torch.Tensor:
         """Scores (B, n K) of all outputs, -inf where not allowed."""
@@ -237,6 +300,13 @@ class BQNetwork(nn.Module):
             odds: torch.Tensor = self.member(tokens)[..., 0]
         return odds
 
+    def adjacency(self, tokens: torch.Tensor, tail: Tail) -> torch.Tensor:
+        """Scores (B, n, n) of the encoded tokens' neighbours in the rest of the solution."""
+        assert self.adjacent is not None
+        with torch.autocast(tokens.device.type, enabled=False):
+            scores: torch.Tensor = self.adjacent(tokens, tail.features[..., :2])
+        return scores
+
     def encode(self, tail: Tail) -> torch.Tensor:
         """Tokens (B, n, dim) in single precision."""
         # Half precision, where it is on, is for what lies between: it would blur where nodes are,
@@ -248,6 +318,6 @@ class BQNetwork(nn.Module):
             middle = x.new_zeros(x.shape[1] - 2, x.shape[2])
             x = x + torch.cat([self.ends[:1], middle, self.ends[1:]])
         mask = None if tail.present is None else tail.present[:, None, None, :]
-        for block in self.blocks:
-            x = block(x, mask, tail.edges, tail.features[..., :2])
-        return x.float()
+        places = tail.features[..., :2].contiguous()
+        tokens: torch.Tensor = self.blocks(x, mask, tail.edges, places)
+        return tokens.float()

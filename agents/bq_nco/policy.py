@@ -13,10 +13,12 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from agents.bq_nco.network import BQNetwork
 from agents.bq_nco.observations import from_observation
 from agents.bq_nco.tails import candidates, nearest, view_of
+from agents.common.muon import Muon
 from or_envs.knapsack.problem import Knapsack
 
 #: Rows that the network sees at a time where no gradient is needed, times tokens.
 _TOKENS = 200_000
+_OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "muon": Muon}
 
 
 class BQPolicy(BasePolicy):
@@ -24,7 +26,7 @@ class BQPolicy(BasePolicy):
 
     Parameters
     ----------
-    observation_space, action_space, lr_schedule, optimizer_class, optimizer_kwargs
+    observation_space, action_space, lr_schedule, optimizer_kwargs
         As in SB3.
     problem
         Name of the problem's class.
@@ -36,6 +38,8 @@ class BQPolicy(BasePolicy):
         "float32", or "bfloat16" for the network's matrix products.
     compiled
         Compile the network's blocks (torch.compile), which pays on GPUs.
+    optimizer
+        "adam", or "muon" (:class:`agents.common.muon.Muon`).
     use_sde
         SB3 hands it over; there is nothing to explore with.
     **architecture
@@ -52,7 +56,7 @@ class BQPolicy(BasePolicy):
         penalty: str = "distance",
         precision: str = "float32",
         compiled: bool = False,
-        optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
+        optimizer: str = "adam",
         optimizer_kwargs: dict[str, Any] | None = None,
         use_sde: bool = False,
         **architecture: Any,
@@ -60,10 +64,13 @@ class BQPolicy(BasePolicy):
         assert not use_sde
         if precision not in ("float32", "bfloat16"):
             raise ValueError(f"precision: expected 'float32' or 'bfloat16', got {precision!r}")
+        if optimizer not in _OPTIMIZERS:
+            expected = " or ".join(map(repr, _OPTIMIZERS))
+            raise ValueError(f"optimizer: expected {expected}, got {optimizer!r}")
         super().__init__(
             observation_space,
             action_space,
-            optimizer_class=optimizer_class,
+            optimizer_class=_OPTIMIZERS[optimizer],
             optimizer_kwargs=optimizer_kwargs,
         )
         self.problem = problem
@@ -71,9 +78,7 @@ class BQPolicy(BasePolicy):
         self.precision = precision
         self.network = BQNetwork(self.view, penalty=penalty, **architecture)
         if compiled:
-            # One by one: their code is the same, so that it is compiled once for all of them.
-            for block in self.network.blocks:
-                block.compile(dynamic=True)
+            self.network.blocks.compile(dynamic=True)
         self.optimizer = self.optimizer_class(
             self.parameters(),
             lr=lr_schedule(1),  # type: ignore[call-arg]

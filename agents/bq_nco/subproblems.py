@@ -35,12 +35,16 @@ class Draw:
     members
         Nodes that the rest of the solution visits, bool (B, N), where it may leave some out
         (orienteering); else ``None``.
+    places
+        Place of each node on the path from origin to destination, integers (B, N), where all nodes
+        have one (TSP); else ``None``.
     """
 
     instance: Any
     state: Any
     targets: torch.Tensor
     members: torch.Tensor | None = None
+    places: torch.Tensor | None = None
 
     def rows(self, index: torch.Tensor) -> Draw:
         """Pick rows."""
@@ -49,6 +53,7 @@ class Draw:
             self.state.rows(index),
             self.targets[index],
             None if self.members is None else self.members[index],
+            None if self.places is None else self.places[index],
         )
 
 
@@ -136,7 +141,8 @@ class TSPSubproblems(Subproblems):
         remaining = _after(2, num, size, rows)
         current = torch.ones_like(rows)
         state = TourState(current, remaining, _no_visits(remaining), remaining.sum(dim=1))
-        return Draw(TSPInstance.euclidean(points), state, 2 * current[:, None])
+        places = torch.roll(steps, 1).expand(num, size)
+        return Draw(TSPInstance.euclidean(points), state, 2 * current[:, None], places=places)
 
 
 class ATSPSubproblems(Subproblems):

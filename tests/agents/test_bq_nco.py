@@ -169,6 +169,64 @@ def test_membership_is_for_orienteering(tmp_path):
         model_of("Orienteering", tmp_path, membership=-1.0)
 
 
+def test_places_are_the_best_path():
+    for draw in drawn("TSP"):
+        points = draw.instance.coordinates
+        order = draw.places.argsort(dim=1)
+        assert (order[:, 0] == draw.state.current).all()
+        assert (order[:, -1] == 0).all()
+        assert (order[:, 1] == draw.targets[:, 0]).all()
+        for row in range(min(draw.state.num, 3)):
+            problem = or_envs.make_problem("or_envs/TSP-v0", num_cities=points.shape[1])
+            instance, state = (
+                part.rows(torch.tensor([row])).map(lambda x: x.numpy())
+                for part in (draw.instance, draw.state)
+            )
+            best, _ = best_solution(problem, instance, state)
+            path = points[row, order[row]]
+            length = (path[1:] - path[:-1]).norm(dim=1).sum().item()
+            assert length == pytest.approx(-best, rel=1e-9)
+
+
+def test_adjacency_is_learned(tmp_path):
+    """The likeliest neighbour of a token is one; the loss of the next step is the same."""
+    architecture = {"dim": 32, "heads": 4, "layers": 2, "feed_forward": 32, "optimizer": "muon"}
+    model = model_of("TSP", tmp_path, adjacency=1.0, policy_kwargs=architecture)
+    data = model.subproblems(solved("TSP", 6))
+
+    def wrong():
+        draw = data.draw(torch.Generator().manual_seed(1), 600)
+        tail = model.policy.view(draw.instance, draw.state)
+        pairs = model.policy.network.adjacency(model.policy.network.encode(tail), tail)
+        places = torch.gather(draw.places, 1, tail.actions[..., 0])
+        likeliest = torch.gather(places, 1, pairs.argmax(dim=2))
+        return ((likeliest - places).abs() != 1).float().mean()
+
+    before = wrong()
+    losses = [
+        model.update(data.draw(torch.Generator().manual_seed(number), 200)) for number in range(300)
+    ]
+    assert wrong() < 0.6 * before
+    assert np.mean(losses[-20:]) < 0.5 * np.mean(losses[:20])
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    loaded = BQNCO.load(path)
+    assert loaded.adjacency == 1.0
+    assert type(loaded.policy.optimizer).__name__ == "Muon"
+
+
+def test_adjacency_is_for_tours(tmp_path):
+    with pytest.raises(ValueError, match="adjacency: expected 0 except for TSP, got 1"):
+        model_of("CVRP", tmp_path, adjacency=1.0)
+    with pytest.raises(ValueError, match="adjacency: expected a number >= 0, got -1"):
+        model_of("TSP", tmp_path, adjacency=-1.0)
+
+
+def test_optimizers_that_do_not_exist_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="optimizer: expected 'adam' or 'muon', got 'sgd'"):
+        model_of("TSP", tmp_path, policy_kwargs={"optimizer": "sgd"})
+
+
 def test_subproblems_of_tours_have_every_size():
     sizes = {draw.state.remaining.shape[1] for draw in drawn("TSP")}
     assert sizes <= set(range(4, 8))
@@ -742,4 +800,4 @@ def test_compiled_blocks_compute_the_same(tmp_path):
         expected, _ = plain.policy.scores(draw.instance, draw.state)
         found, _ = compiled.policy.scores(draw.instance, draw.state)
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-    assert all(block._compiled_call_impl for block in compiled.policy.network.blocks)
+    assert compiled.policy.network.blocks._compiled_call_impl
