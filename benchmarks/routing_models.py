@@ -71,7 +71,7 @@ _SEARCH, _HGS = "routing/iterated_local_search", "routing/hybrid_genetic"
 _QUICK = {"population": 2, "generation": 4}
 #: Width and depth of the large models, and batches that fill a GPU.
 _LARGE = {
-    **{"tokens": 150_000, "learning_rate": 0.002, "warm_up": 500, "dev_every": 3000},
+    **{"tokens": 100_000, "learning_rate": 0.003, "warm_up": 500, "dev_every": 3000},
     "policy_kwargs": {
         **{"dim": 192, "heads": 8, "layers": 9, "feed_forward": 512},
         **{"precision": "bfloat16", "compiled": True, "penalty": "squared", "optimizer": "muon"},
@@ -80,6 +80,7 @@ _LARGE = {
 #: Half precision is a third faster on two cores as well.
 _HALF_PRECISION = {"precision": "bfloat16"}
 _HALF = {"policy_kwargs": _HALF_PRECISION}
+_MUON = {**_HALF_PRECISION, "optimizer": "muon"}
 
 
 def _tsp(size: int, *sets: LabelSet, timesteps: int, **hyperparams: Any) -> Model:
@@ -111,8 +112,11 @@ SMALL: dict[str, Model] = {
         50,
         LabelSet({"num_cities": 50}, _SEARCH, {"iterations": 12}, 60_000),
         timesteps=2_700_000,
+        learning_rate=0.002,
+        adjacency=4.0,
         reinforce=0.185,
         groups=32,
+        policy_kwargs=_MUON,
     ),
     "CVRP-20": Model(
         "or_envs/CVRP-v0",
@@ -142,13 +146,13 @@ SMALL: dict[str, Model] = {
                 {"num_customers": 20}, "routing/orienteering_search", {"iterations": 300}, 80_000
             ),
         ),
-        2_900_000,
+        2_400_000,
         _KOOL,
         "routing/orienteering_search",
         ("greedy", "beam:16"),
         {
-            "policy_kwargs": {"dim": 96, "layers": 6, "feed_forward": 192, **_HALF_PRECISION},
-            **{"membership": 1.0, "reinforce": 0.09},
+            "policy_kwargs": {"dim": 96, "layers": 6, "feed_forward": 192, **_MUON},
+            **{"learning_rate": 0.002, "membership": 1.0, "reinforce": 0.09},
         },
     ),
     "Knapsack-100": Model(
@@ -175,17 +179,17 @@ LARGE: dict[str, Model] = {
                 {"num_cities": size, "instance": kind}, "routing/fast_tsp", {}, num, limit, seed
             )
             for size, kind, num, limit, seed in (
-                (100, "uniform", 80_000, 0.015, 1_000_000_000),
-                # Half of the updates draw from uniform instances of 100 cities.
+                # Three of five updates draw from uniform instances of 100 cities.
+                (100, "uniform", 40_000, 0.015, 1_000_000_000),
+                (100, "uniform", 40_000, 0.015, 1_000_040_000),
                 (100, "uniform", 40_000, 0.015, 1_500_000_000),
                 (100, "clustered", 30_000, 0.015, 1_000_000_000),
                 (250, "uniform", 6_000, 0.06, 1_000_000_000),
             )
         ),
         timesteps=100_000_000,
-        adjacency=1.0,
-        reinforce=0.2,
-        groups=256,
+        adjacency=4.0,
+        largest=128,
         **_LARGE,
     ),
     "CVRP-100": Model(

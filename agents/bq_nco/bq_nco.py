@@ -65,6 +65,8 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         Updates of the warm-up.
     tokens
         Tokens of an update: sub-problems times their size.
+    largest
+        Cities of the largest sub-problem (TSP); 0: as many as the labels have.
     max_grad_norm
         The gradient's norm is clipped to this.
     membership
@@ -119,6 +121,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         learning_rate: float = 1e-3,
         warm_up: int = 200,
         tokens: int = 5000,
+        largest: int = 0,
         max_grad_norm: float = 1.0,
         membership: float = 0.0,
         adjacency: float = 0.0,
@@ -143,6 +146,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         for name, value, least in (
             ("warm_up", warm_up, 0),
             ("tokens", tokens, 1),
+            ("largest", largest, 0),
             ("improve_every", improve_every, 0),
             ("improve_iterations", improve_iterations, 1),
             ("groups", groups, 1),
@@ -175,6 +179,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         self.labels = tuple(labels)
         self.warm_up = warm_up
         self.tokens = tokens
+        self.largest = largest
         self.max_grad_norm = max_grad_norm
         self.membership = membership
         self.adjacency = adjacency
@@ -205,6 +210,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
                 ("membership", "Orienteering"),
                 ("adjacency", "TSP"),
                 ("improve_every", "TSP"),
+                ("largest", "TSP"),
             ):
                 if getattr(self, name) and self._problem_name != only:
                     raise ValueError(
@@ -329,12 +335,15 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         """Training data of one set of labels, on the device."""
         instance: Any = labels.instance.to_torch(self.device, torch.float32)
         actions = torch.from_numpy(labels.actions).to(self.device)
-        return SUBPROBLEMS[self._problem_name](instance, actions)
+        return self._subproblems(instance, actions)
 
     def _cut(self, solutions: list[torch.Tensor]) -> list[Subproblems]:
         self._solutions = solutions
-        kind = SUBPROBLEMS[self._problem_name]
-        return [kind(*pair) for pair in zip(self._instances, solutions, strict=True)]
+        return [self._subproblems(*pair) for pair in zip(self._instances, solutions, strict=True)]
+
+    def _subproblems(self, instance: Any, actions: torch.Tensor) -> Subproblems:
+        limit = {"largest": self.largest} if self.largest else {}
+        return SUBPROBLEMS[self._problem_name](instance, actions, **limit)
 
     def _train_block(
         self, data: list[Subproblems], total_timesteps: int, callback: BaseCallback

@@ -78,7 +78,9 @@ class BQPolicy(BasePolicy):
         self.precision = precision
         self.network = BQNetwork(self.view, penalty=penalty, **architecture)
         if compiled:
-            self.network.blocks.compile(dynamic=True)
+            # One by one: their code is the same, so that it is compiled once for all of them.
+            for block in self.network.blocks:
+                block.compile(dynamic=True)
         self.optimizer = self.optimizer_class(
             self.parameters(),
             lr=lr_schedule(1),  # type: ignore[call-arg]

@@ -35,7 +35,7 @@ def _squared(places, row, n, token, inside):
     return across * across + along * along
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n"])
 def _forward(
     packed,
     places,
@@ -68,7 +68,7 @@ def _forward(
     tl.store(partition + program.to(tl.int64) * n + token, most + tl.log(total), inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n"])
 def _backward(
     packed,
     places,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -118,16 +119,28 @@ def _after(first: int, num: int, size: int, like: torch.Tensor) -> torch.Tensor:
 
 
 class TSPSubproblems(Subproblems):
-    """Infixes of tours: any start, both directions, 4 to N + 1 cities, mirrored at random."""
+    """Infixes of tours: any start, both directions, 4 to N + 1 cities, mirrored at random.
 
-    def __init__(self, instance: TSPInstance, actions: torch.Tensor) -> None:
+    Parameters
+    ----------
+    instance, actions
+        See :class:`Subproblems`.
+    largest
+        Cities of the largest infix, if not N + 1.
+    """
+
+    def __init__(
+        self, instance: TSPInstance, actions: torch.Tensor, largest: int | None = None
+    ) -> None:
         self.points = gather(xp, instance.coordinates, _tours(actions))
+        self.largest = largest
 
     def draw(self, rng: torch.Generator, tokens: int) -> Draw:
         """See the class."""
         luck = _on_device(rng, self.points.device)
         cities = self.points.shape[1]
-        size = _integer(rng, min(4, cities + 1), cities + 1)
+        most = min(cities + 1, self.largest or cities + 1)
+        size = _integer(rng, min(4, most), most)
         num = max(tokens // size, 1)
         rows = _pick(luck, num, len(self.points))
         start = _pick(luck, num, cities)
@@ -347,7 +360,7 @@ class KnapsackSubproblems(Subproblems):
 
 
 #: Name of a problem's class -> its training data.
-SUBPROBLEMS: dict[str, type[Subproblems]] = {
+SUBPROBLEMS: dict[str, Callable[..., Subproblems]] = {
     "TSP": TSPSubproblems,
     "ATSP": ATSPSubproblems,
     "CVRP": CVRPSubproblems,

@@ -28,7 +28,16 @@ class Muon(torch.optim.Adam):
     ----------
     params, lr, **adam
         As for ``torch.optim.Adam``.
+    decay
+        Each step shortens matrices by ``lr * decay``. Steps are of one length whatever the gradient
+        is, so that in long trainings weights grow until these networks lose what they learned; 0.1
+        is usual.
     """
+
+    def __init__(self, params: Any, lr: float = 1e-3, decay: float = 0.0, **adam: Any) -> None:
+        super().__init__(params, lr=lr, **adam)
+        for group in self.param_groups:
+            group["decay"] = decay
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:
@@ -41,13 +50,13 @@ class Muon(torch.optim.Adam):
                 if matrix and parameter.grad is not None:
                     shapes.setdefault(parameter.shape, []).append(parameter)
             for some in shapes.values():
-                self._step_together(some, group["lr"])
+                self._step_together(some, group["lr"], group["decay"])
                 for parameter in some:
                     # Adam leaves parameters without a gradient alone.
                     parameter.grad = None
         return super().step()
 
-    def _step_together(self, matrices: list[torch.Tensor], rate: float) -> None:
+    def _step_together(self, matrices: list[torch.Tensor], rate: float, decay: float) -> None:
         for matrix in matrices:
             if not self.state[matrix]:
                 # Adam asks for a step when its state is loaded.
@@ -60,6 +69,8 @@ class Muon(torch.optim.Adam):
         ahead = torch.stack(gradients).lerp(torch.stack(momentum), _MOMENTUM)
         length = rate * 0.2 * math.sqrt(max(matrices[0].shape))
         steps = orthogonalized(ahead).to(matrices[0].dtype)
+        if decay:
+            torch._foreach_mul_(matrices, 1 - rate * decay)
         torch._foreach_add_(matrices, list(steps.unbind()), alpha=-length)
 
 

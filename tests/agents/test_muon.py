@@ -24,14 +24,15 @@ def descend(model, optimizers, number):
     model.zero_grad()
 
 
-def test_steps_are_those_of_torch():
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_steps_are_those_of_torch(decay):
     ours, theirs = network(), network()
     matrices = [p for p in theirs.parameters() if p.ndim == 2 and min(p.shape) >= 16]
     others = [p for p in theirs.parameters() if not (p.ndim == 2 and min(p.shape) >= 16)]
     assert len(matrices) == 4
-    settings = {"lr": 0.01, "weight_decay": 0.0, "adjust_lr_fn": "match_rms_adamw"}
+    settings = {"lr": 0.01, "weight_decay": decay, "adjust_lr_fn": "match_rms_adamw"}
     pair = [torch.optim.Muon(matrices, **settings), torch.optim.Adam(others, lr=0.01)]
-    own = [Muon(ours.parameters(), lr=0.01)]
+    own = [Muon(ours.parameters(), lr=0.01, decay=decay)]
     for number in range(5):
         descend(ours, own, number)
         descend(theirs, pair, number)
