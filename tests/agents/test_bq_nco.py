@@ -206,7 +206,6 @@ def test_adjacency_is_learned(tmp_path):
     losses = [
         model.update(data.draw(torch.Generator().manual_seed(number), 200)) for number in range(300)
     ]
-    print(before, wrong())
     assert wrong() < 0.8 * before
     assert np.mean(losses[-20:]) < 0.5 * np.mean(losses[:20])
     path = tmp_path / "model.safetensors"

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from benchmarks import recipes, routing_models
+from benchmarks import bq_nco_ablation, labels, recipes, routing_models
 
 
 @pytest.mark.slow
@@ -41,3 +41,26 @@ def test_several_processes_train_together(tmp_path, monkeypatch):
     ((command, threads),) = commands
     assert command[command.index("--nproc-per-node") + 1] == "3"
     assert (command[-1], threads) == ("--hyperparams", "1")
+
+
+@pytest.mark.slow
+def test_arms_of_an_ablation_are_compared(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(bq_nco_ablation, "ARMS", bq_nco_ablation.ARMS[::4])
+    path = tmp_path / "labels.npz"
+    labels.main(
+        [
+            *("--env", "or_envs/TSP-v0", "--env-kwargs", "num_cities:6", "--num", "30"),
+            *("--solver", "routing/iterated_local_search", "--output", str(path)),
+        ]
+    )
+    capsys.readouterr()
+    table = tmp_path / "runs.csv"
+    options = ["--cities", "6", "--seeds", "2", "--timesteps", "2000", "--num", "5"]
+    bq_nco_ablation.main([str(path), *options, "--output", str(table)])
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert [(row["optimizer"], row["adjacency"], row["seed"]) for row in rows] == [
+        *(("adam", "0.0", "0"), ("muon", "4.0", "0"), ("adam", "0.0", "1"), ("muon", "4.0", "1"))
+    ]
+    assert all(float(row["gap_percent"]) >= -1e-9 for row in rows)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[0] for line in lines[-2:]] == ["adam 0.001", "muon 0.002"]
