@@ -14,8 +14,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
 from stable_baselines3.common.utils import FloatSchedule, update_learning_rate
-from torch.nn import functional as F
 
+from agents.bq_nco import losses
 from agents.bq_nco.labels import Labels
 from agents.bq_nco.policy import BQPolicy
 from agents.bq_nco.reinforce import descend, draw_steps
@@ -350,7 +350,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
     ) -> tuple[list[Subproblems], bool]:
         """``dev_every`` updates of one phase, or as much work; false if a callback stops."""
         self.policy.set_training_mode(True)
-        losses: list[float] = []
+        found: list[float] = []
         # Draws depend on the seed and the number of the update, so that a run can be resumed.
         rng = torch.Generator()
         work = 0
@@ -381,7 +381,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
                 number = int(torch.randint(len(data), (), generator=rng))
                 draw = data[number].draw(rng, self.tokens)
                 loss, num = self.update(draw), draw.state.num
-            losses.append(loss)
+            found.append(loss)
             self.num_timesteps += num
             seconds = time.perf_counter() - start
             # What the training curve reads.
@@ -389,7 +389,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
             callback.update_locals({"infos": infos, "self": self})
             if not callback.on_step():
                 return data, False
-        self.logger.record("train/loss", np.mean(losses))
+        self.logger.record("train/loss", np.mean(found))
         self.logger.record("train/learning_rate", rate)
         return data, True
 
@@ -403,28 +403,19 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         with self.policy.half_precision():
             tokens = network.encode(tail)
         scores, actions = network.scores(tokens, tail), tail.actions.flatten(1)
-        right = (actions[:, :, None] == draw.targets[:, None, :]).any(dim=2)
-        right &= torch.isfinite(scores)
-        # Targets are equally likely: log-partition minus their mean score.
-        mean = scores.masked_fill(~right, 0.0).sum(dim=1) / right.sum(dim=1)
-        loss = (scores.logsumexp(dim=1) - mean).sum() / num
+        loss = losses.next_step(scores, actions, draw.targets).sum() / num
         objective = loss
+        # Where there are more losses, actions are the numbers of nodes.
         if self.membership:
             assert draw.members is not None
-            # Actions are the numbers of nodes.
-            inside = torch.gather(draw.members, 1, actions).float()
-            odds = network.membership(tokens)
-            wrong = F.binary_cross_entropy_with_logits(odds, inside, reduction="none")
-            open_ = tail.allowed[..., 0]
-            each = (wrong * open_).sum(dim=1) / open_.sum(dim=1).clamp(min=1)
-            objective = loss + self.membership * each.sum() / num
+            inside = torch.gather(draw.members, 1, actions)
+            odds, open_ = network.membership(tokens), tail.allowed[..., 0]
+            each = losses.membership(odds, inside, open_)
+            objective = objective + self.membership * each.sum() / num
         if self.adjacency:
             assert draw.places is not None
             places = torch.gather(draw.places, 1, actions)
-            beside = (places[:, :, None] - places[:, None, :]).abs() == 1
-            pairs = network.adjacency(tokens, tail)
-            mean = pairs.masked_fill(~beside, 0.0).sum(dim=2) / beside.sum(dim=2)
-            each = (pairs.logsumexp(dim=2) - mean).mean(dim=1)
+            each = losses.adjacency(network.adjacency(tokens, tail), places)
             objective = objective + self.adjacency * each.sum() / num
         self.policy.optimizer.zero_grad()
         objective.backward()  # type: ignore[no-untyped-call]
