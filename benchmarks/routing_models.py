@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.routing_models TSP-20 CVRP-20`` makes the models of these names, each in a
 folder of ``--output``; what is there already is not made again. Those of ``small`` come with the
-package; each is meant to take less than 25 minutes on two cores. Those of ``large`` are for a GPU
+package; each takes about 25 minutes on two cores, labels included. Those of ``large`` are for a GPU
 (``--device cuda``), with labels from all cores before.
 """
 
