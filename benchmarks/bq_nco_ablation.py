@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("labels", help="file of solved instances, see benchmarks.labels")
     parser.add_argument("--cities", type=int, default=20, help="of the instances")
     parser.add_argument("--seeds", type=int, default=5, help="per arm")
-    parser.add_argument("--timesteps", type=int, default=200_000, help="sub-problems")
+    parser.add_argument("--timesteps", type=int, default=1_000_000, help="sub-problems")
     parser.add_argument("--num", type=int, default=1000, help="instances of the test")
     parser.add_argument("--reference", default="routing/iterated_local_search")
     parser.add_argument("--workers", type=int, default=1, help="runs at a time")
