@@ -809,4 +809,4 @@ def test_compiled_blocks_compute_the_same(tmp_path):
         expected, _ = plain.policy.scores(draw.instance, draw.state)
         found, _ = compiled.policy.scores(draw.instance, draw.state)
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-    assert compiled.policy.network.blocks._compiled_call_impl
+    assert all(block._compiled_call_impl for block in compiled.policy.network.blocks)
