@@ -150,22 +150,6 @@ def _fits(packed: torch.Tensor) -> bool:
     return _TRITON and packed.is_cuda and half and packed.shape[1] <= LONGEST
 
 
-class Blocks(nn.ModuleList):
-    """One block after the other."""
-
-    def forward(
-        self,
-        x: torch.Tensor,
-        mask: torch.Tensor | None,
-        edges: torch.Tensor | None,
-        places: torch.Tensor,
-    ) -> torch.Tensor:
-        """Return (B, n, dim), see :meth:`Block.forward`."""
-        for block in self:
-            x = block(x, mask, edges, places)
-        return x
-
-
 class Adjacency(nn.Module):
     """Scores of what comes before or after each token in the rest of the solution.
 
@@ -273,7 +257,7 @@ class BQNetwork(nn.Module):
         self.embed = nn.Linear(view.num_features, dim)
         # What marks the first and the last token.
         self.ends = nn.Parameter(0.1 * torch.randn(2, dim)) if view.has_ends else None
-        self.blocks = Blocks(
+        self.blocks = nn.ModuleList(
             Block(
                 *(dim, heads, feed_forward, scaled, normalization),
                 *(view.num_edges, view.mixes_edges, penalty == "squared"),
@@ -319,5 +303,6 @@ class BQNetwork(nn.Module):
             x = x + torch.cat([self.ends[:1], middle, self.ends[1:]])
         mask = None if tail.present is None else tail.present[:, None, None, :]
         places = tail.features[..., :2].contiguous()
-        tokens: torch.Tensor = self.blocks(x, mask, tail.edges, places)
-        return tokens.float()
+        for block in self.blocks:
+            x = block(x, mask, tail.edges, places)
+        return x.float()

@@ -215,6 +215,17 @@ def test_adjacency_is_learned(tmp_path):
     assert type(loaded.policy.optimizer).__name__ == "Muon"
 
 
+def test_weights_are_chosen_where_policy_gradients_begin_and_while_they_last(tmp_path, monkeypatch):
+    model = model_of("TSP", tmp_path, reinforce=0.5, groups=2, group_size=2, dev_every=200)
+    seen = []
+    monkeypatch.setattr(model, "_select", lambda *_: seen.append(model._reinforcing))
+    model.learn(400)
+    assert seen[0] is False
+    # Two updates by reward are as much work as 200 others.
+    assert seen[1:] == [True] * len(seen[1:])
+    assert len(seen) > 3
+
+
 def test_adjacency_is_for_tours(tmp_path):
     with pytest.raises(ValueError, match="adjacency: expected 0 except for TSP, got 1"):
         model_of("CVRP", tmp_path, adjacency=1.0)
