@@ -189,7 +189,7 @@ LARGE: dict[str, Model] = {
                 (250, "uniform", 6_000, 0.06, 1_000_000_000),
             )
         ),
-        # Thirty minutes on an H100.
+        # Half an hour on an H100, by the speed of a shorter run.
         timesteps=220_000_000,
         adjacency=4.0,
         largest=128,
