@@ -343,6 +343,8 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
 
     def _subproblems(self, instance: Any, actions: torch.Tensor) -> Subproblems:
         limit = {"largest": self.largest} if self.largest else {}
+        if self.policy.neighbours:
+            limit["neighbours"] = self.policy.neighbours
         return SUBPROBLEMS[self._problem_name](instance, actions, **limit)
 
     def _train_block(

@@ -36,7 +36,7 @@ def membership(odds: torch.Tensor, inside: torch.Tensor, open_: torch.Tensor) ->
 
 
 def adjacency(scores: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of what comes before and after each token, mean over tokens.
+    """Cross-entropy of what comes before and after each token, mean over those that have it here.
 
     Parameters
     ----------
@@ -46,5 +46,7 @@ def adjacency(scores: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
         Of the tokens on the path, integers (B, n).
     """
     beside = (places[:, :, None] - places[:, None, :]).abs() == 1
-    mean = scores.masked_fill(~beside, 0.0).sum(dim=2) / beside.sum(dim=2)
-    return (scores.logsumexp(dim=2) - mean).mean(dim=1)
+    num = beside.sum(dim=2)
+    mean = scores.masked_fill(~beside, 0.0).sum(dim=2) / num.clamp(min=1)
+    each = (scores.logsumexp(dim=2) - mean) * (num > 0)
+    return each.sum(dim=1) / (num > 0).sum(dim=1).clamp(min=1)

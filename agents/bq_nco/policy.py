@@ -15,6 +15,7 @@ from agents.bq_nco.observations import from_observation
 from agents.bq_nco.tails import candidates, nearest, view_of
 from agents.common.muon import Muon
 from or_envs.knapsack.problem import Knapsack
+from or_envs.routing.tsp import TSP
 
 #: Rows that the network sees at a time where no gradient is needed, times tokens.
 _TOKENS = 200_000
@@ -34,6 +35,8 @@ class BQPolicy(BasePolicy):
         See :mod:`agents.bq_nco.tails`; the published network sees plain coordinates.
     penalty
         See :class:`agents.bq_nco.network.BQNetwork`.
+    neighbours
+        Look at so many nodes nearest to the current one only, in training as well (TSP); 0: at all.
     precision
         "float32", or "bfloat16" for the network's matrix products.
     compiled
@@ -54,6 +57,7 @@ class BQPolicy(BasePolicy):
         problem: str,
         canonical: bool = True,
         penalty: str = "distance",
+        neighbours: int = 0,
         precision: str = "float32",
         compiled: bool = False,
         optimizer: str = "adam",
@@ -67,6 +71,10 @@ class BQPolicy(BasePolicy):
         if optimizer not in _OPTIMIZERS:
             expected = " or ".join(map(repr, _OPTIMIZERS))
             raise ValueError(f"optimizer: expected {expected}, got {optimizer!r}")
+        if neighbours < 0 or (neighbours and problem != TSP.__name__):
+            raise ValueError(
+                f"neighbours: expected an integer >= 0, and 0 except for TSP, got {neighbours}"
+            )
         super().__init__(
             observation_space,
             action_space,
@@ -75,6 +83,7 @@ class BQPolicy(BasePolicy):
         )
         self.problem = problem
         self.view = view_of(problem, canonical, penalty)
+        self.neighbours = neighbours
         self.precision = precision
         self.network = BQNetwork(self.view, penalty=penalty, **architecture)
         if compiled:
@@ -89,6 +98,8 @@ class BQPolicy(BasePolicy):
 
     def scores(self, instance: Any, state: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """Scores (B, n K) of the outputs and the actions (B, n K) that they stand for."""
+        if self.neighbours:
+            instance, state = nearest(self.problem, instance, state, self.neighbours)
         tail = self.view(instance, state)
         with self.half_precision():
             return self.network(tail), tail.actions.flatten(1)
@@ -109,12 +120,13 @@ class BQPolicy(BasePolicy):
         live = torch.nonzero(candidates(self.problem, instance, state).any(dim=1))[:, 0]
         played = torch.full((state.num,), self._stop(state), device=live.device)
         # As many rows at a time as fit into memory.
-        rows = max(_TOKENS // (neighbours or state.remaining.shape[1]), 1)
+        most = neighbours or self.neighbours or state.remaining.shape[1]
+        rows = max(_TOKENS // most, 1)
         for index in live.split(rows):  # type: ignore[no-untyped-call]
             everything = len(index) == state.num
             some = (instance, state) if everything else (instance.rows(index), state.rows(index))
             if neighbours:
-                some = (some[0], nearest(self.problem, *some, neighbours))
+                some = nearest(self.problem, *some, neighbours)
             scores, actions = self.scores(*some)
             if deterministic:
                 choice = scores.argmax(dim=1)

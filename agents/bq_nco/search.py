@@ -224,7 +224,7 @@ def reconstruct(
     actions: torch.Tensor,
     iterations: int,
     rng: torch.Generator,
-    largest: int = 50,
+    largest: int = 100,
 ) -> Construction:
     """Improve tours by re-solving random segments with the same policy (RRC, arXiv 2310.07985).
 

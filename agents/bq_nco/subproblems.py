@@ -14,13 +14,14 @@ from typing import Any
 import torch
 from array_api_compat import torch as xp
 
+from agents.bq_nco.tails import nearest
 from or_envs.core.arrays import gather
 from or_envs.knapsack.problem import KnapsackInstance, KnapsackState
 from or_envs.routing.atsp import ATSPInstance
 from or_envs.routing.cvrp import CVRPInstance, CVRPState
 from or_envs.routing.orienteering import OrienteeringInstance, OrienteeringState
 from or_envs.routing.tour import TourState
-from or_envs.routing.tsp import TSPInstance
+from or_envs.routing.tsp import TSP, TSPInstance
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,13 +128,21 @@ class TSPSubproblems(Subproblems):
         See :class:`Subproblems`.
     largest
         Cities of the largest infix, if not N + 1.
+    neighbours
+        Keep only so many cities nearest to the origin, see :func:`agents.bq_nco.tails.nearest`; 0:
+        all.
     """
 
     def __init__(
-        self, instance: TSPInstance, actions: torch.Tensor, largest: int | None = None
+        self,
+        instance: TSPInstance,
+        actions: torch.Tensor,
+        largest: int | None = None,
+        neighbours: int = 0,
     ) -> None:
         self.points = gather(xp, instance.coordinates, _tours(actions))
         self.largest = largest
+        self.neighbours = neighbours
 
     def draw(self, rng: torch.Generator, tokens: int) -> Draw:
         """See the class."""
@@ -141,7 +150,7 @@ class TSPSubproblems(Subproblems):
         cities = self.points.shape[1]
         most = min(cities + 1, self.largest or cities + 1)
         size = _integer(rng, min(4, most), most)
-        num = max(tokens // size, 1)
+        num = max(tokens // min(size, self.neighbours + 2 if self.neighbours else size), 1)
         rows = _pick(luck, num, len(self.points))
         start = _pick(luck, num, cities)
         direction = 2 * _pick(luck, num, 2) - 1
@@ -155,7 +164,13 @@ class TSPSubproblems(Subproblems):
         current = torch.ones_like(rows)
         state = TourState(current, remaining, _no_visits(remaining), remaining.sum(dim=1))
         places = torch.roll(steps, 1).expand(num, size)
-        return Draw(TSPInstance.euclidean(points), state, 2 * current[:, None], places=places)
+        draw = Draw(TSPInstance.euclidean(points), state, 2 * current[:, None], places=places)
+        if not self.neighbours:
+            return draw
+        seen = nearest(TSP.__name__, draw.instance, draw.state, self.neighbours)
+        # Hardly ever does the solution go farther than that.
+        kept = torch.nonzero(seen[1].remaining[:, 2])[:, 0]
+        return dataclasses.replace(draw, instance=seen[0], state=seen[1]).rows(kept)
 
 
 class ATSPSubproblems(Subproblems):

@@ -86,19 +86,40 @@ def candidates(problem: str, instance: Any, state: Any) -> torch.Tensor:
     return remaining
 
 
-def nearest(problem: str, instance: Any, state: Any, count: int) -> Any:
-    """Return the state of a routing problem with the ``count`` nearest candidates only.
+def nearest(problem: str, instance: Any, state: Any, count: int) -> tuple[Any, Any]:
+    """Return a routing problem's instance and state with the ``count`` nearest candidates only.
 
-    It is for the network to look at, not for the environment. On instances larger than those of
-    training it saves time, and keeps tails as small as the network knows them.
+    They are for the network to look at, not for the environment. On instances larger than those of
+    training it saves time, and keeps tails as small as the network knows them: what lies outside
+    also counts as no farther than what is left. So where candidates of a TSP are left out and the
+    destination is farther than the others, it moves straight towards the current city until it is
+    as far as the farthest of them.
     """
     keep = candidates(problem, instance, state)
     if keep.shape[1] <= count:
-        return state
+        return instance, state
     away = legs_from(xp, instance, state.current).masked_fill(~keep, torch.inf)
     closest = away.topk(count, dim=1, largest=False).indices
-    near = torch.zeros_like(keep).scatter(1, closest, True)
-    return dataclasses.replace(state, remaining=keep & near)
+    near = torch.zeros_like(keep).scatter(1, closest, True) & keep
+    if problem == TSP.__name__:
+        crowded = keep.sum(dim=1) > count
+        instance = _draw_in(instance, state.current, near, crowded)
+    return instance, dataclasses.replace(state, remaining=near)
+
+
+def _draw_in(
+    instance: TSPInstance, current: torch.Tensor, near: torch.Tensor, rows: torch.Tensor
+) -> TSPInstance:
+    """Move city 0 of ``rows`` (B,) towards ``current`` (B,), see :func:`nearest`."""
+    points = instance.coordinates
+    here = points[torch.arange(len(points), device=points.device), current]
+    reach = ((points - here[:, None]).norm(dim=2) * near).amax(dim=1)
+    way = points[:, 0] - here
+    share = (reach / way.norm(dim=1).clamp(min=_TINY)).clamp(max=1.0)
+    share = torch.where(rows, share, 1.0)[:, None]
+    return dataclasses.replace(
+        instance, coordinates=torch.cat([(here + share * way)[:, None], points[:, 1:]], dim=1)
+    )
 
 
 def view_of(

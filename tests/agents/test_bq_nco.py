@@ -9,14 +9,17 @@ import torch
 
 import baselines.registration
 import or_envs
+from agents.bq_nco import losses
 from agents.bq_nco.bq_nco import BQNCO
 from agents.bq_nco.labels import Labels
 from agents.bq_nco.network import BQNetwork, squared_penalty
 from agents.bq_nco.reinforce import descend, draw_steps
 from agents.bq_nco.search import beam, construct, decoder, many_starts, reconstruct
 from agents.bq_nco.subproblems import SUBPROBLEMS, Draw
-from agents.bq_nco.tails import VIEWS, view_of
+from agents.bq_nco.tails import VIEWS, nearest, view_of
 from or_envs.core.sb3 import make_sb3_vec_env
+from or_envs.routing.tour import TourState
+from or_envs.routing.tsp import TSPInstance
 
 SIZES = {
     "TSP": {"num_cities": 6},
@@ -203,11 +206,11 @@ def test_adjacency_is_learned(tmp_path):
         return ((likeliest - places).abs() != 1).float().mean()
 
     before = wrong()
-    losses = [
+    found = [
         model.update(data.draw(torch.Generator().manual_seed(number), 200)) for number in range(300)
     ]
     assert wrong() < 0.8 * before
-    assert np.mean(losses[-20:]) < 0.5 * np.mean(losses[:20])
+    assert np.mean(found[-20:]) < 0.5 * np.mean(found[:20])
     path = tmp_path / "model.safetensors"
     model.save(path)
     loaded = BQNCO.load(path)
@@ -579,6 +582,112 @@ def test_nearest_nodes_only(name, tmp_path):
         rule = baselines.registration.make("routing/nearest_neighbour", problem)
         expected = or_envs.simulate(problem, rule, instance)
         np.testing.assert_array_equal(one.actions, expected.actions)
+
+
+@pytest.mark.parametrize(
+    ("destination", "left", "seen"),
+    [
+        ((10.0, 0.0), (1, 2, 4), (2.0, 0.0)),  # as far as the second nearest, in its direction
+        ((0.0, -4.0), (1, 2, 4), (0.0, -2.0)),
+        ((0.5, 0.5), (1, 2, 4), (0.5, 0.5)),  # near
+        ((10.0, 0.0), (1, 2), (10.0, 0.0)),  # nobody is left out
+    ],
+)
+def test_a_destination_counts_as_no_farther_than_the_nearest_cities(destination, left, seen):
+    points = torch.tensor([[destination, (0.0, 1.0), (2.0, 0.0), (0.0, 0.0), (-3.0, 0.0)]])
+    remaining = torch.zeros(1, 5, dtype=torch.bool)
+    remaining[0, list(left)] = True
+    empty = torch.zeros((1, 0), dtype=torch.long)
+    state = TourState(torch.tensor([3]), remaining, empty, remaining.sum(dim=1))
+    instance = TSPInstance.euclidean(points)
+    looked_at, some = nearest("TSP", instance, state, 2)
+    assert torch.nonzero(some.remaining[0])[:, 0].tolist() == [1, 2]
+    torch.testing.assert_close(looked_at.coordinates[0, 0], torch.tensor(seen))
+    torch.testing.assert_close(looked_at.coordinates[:, 1:], points[:, 1:])
+    # What the environment plays is as it was.
+    assert instance.coordinates[0, 0].tolist() == list(destination)
+
+
+def test_depots_stay_where_they_are():
+    problem = problem_of("CVRP")
+    instance, _ = or_envs.sample(problem, 0, 4)
+    data = instance.to_torch("cpu", torch.float64)
+    looked_at, state = nearest("CVRP", data, problem.initial(data), 2)
+    assert looked_at is data
+    assert (state.remaining.sum(dim=1) == 2).all()
+
+
+NEAR = {"dim": 32, "heads": 4, "layers": 2, "feed_forward": 32, "neighbours": 3}
+
+
+def test_subproblems_of_the_nearest_cities(tmp_path):
+    model = model_of("TSP", tmp_path, policy_kwargs=NEAR)
+    labels = solved("TSP", 6)
+    near = model.subproblems(labels)
+    everything = model_of("TSP", tmp_path).subproblems(labels)
+    some_left_out = 0
+    for seed in range(20):
+        draw = near.draw(torch.Generator().manual_seed(seed), 60)
+        size = draw.state.remaining.shape[1]
+        assert (draw.state.remaining.sum(dim=1) == min(size - 2, 3)).all()
+        assert torch.gather(draw.state.remaining, 1, draw.targets).all()
+        points = draw.instance.coordinates
+        away = (points - points[:, 1:2]).norm(dim=2)
+        farthest = (away * draw.state.remaining).amax(dim=1)
+        left_out = ~draw.state.remaining
+        left_out[:, :2] = False
+        if size <= 5:
+            whole = everything.draw(torch.Generator().manual_seed(seed), 60)
+            torch.testing.assert_close(points, whole.instance.coordinates)
+            continue
+        some_left_out += 1
+        assert (away.masked_fill(~left_out, torch.inf).amin(dim=1) >= farthest).all()
+        assert (away[:, 0] <= farthest * (1 + 1e-6)).all()
+        assert model.policy.view(draw.instance, draw.state).present is None
+    assert some_left_out > 3
+
+
+def test_a_policy_of_the_nearest_cities(tmp_path):
+    """It plays what an unlimited one with its weights plays when told to look no farther."""
+    model = model_of("TSP", tmp_path, adjacency=1.0, reinforce=0.3, groups=2, policy_kwargs=NEAR)
+    model.learn(600)
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    loaded = BQNCO.load(path).policy
+    assert loaded.neighbours == 3
+    problem = or_envs.make_problem("or_envs/TSP-v0", num_cities=12)
+    instance, _ = or_envs.sample(problem, 0, 8)
+    data = instance.to_torch("cpu", torch.float64)
+    found = decoder("greedy", loaded, problem)(data)
+    one = decoder("beam:1", loaded, problem)(data)
+    played = or_envs.simulate(problem, loaded.rule(), instance)
+    loaded.neighbours = 0
+    told = decoder("nearest:3", loaded, problem)(data)
+    unlimited = decoder("greedy", loaded, problem)(data)
+    for same in (one, told, played):
+        np.testing.assert_array_equal(found.actions, same.actions)
+    assert (found.actions != unlimited.actions).any()
+
+
+def test_neighbours_are_for_tours(tmp_path):
+    with pytest.raises(ValueError, match="and 0 except for TSP, got 3"):
+        model_of("CVRP", tmp_path, policy_kwargs={"neighbours": 3})
+    with pytest.raises(ValueError, match="neighbours: expected an integer >= 0"):
+        model_of("TSP", tmp_path, policy_kwargs={"neighbours": -1})
+
+
+def test_tokens_whose_neighbours_are_not_there_teach_nothing():
+    """Places 0, 1, 5: the first two are beside each other, nobody is beside the third."""
+    scores = torch.tensor(
+        [[[-torch.inf, 1.0, 0.0], [2.0, -torch.inf, 0.0], [0.3, 0.7, -torch.inf]]],
+        requires_grad=True,
+    )
+    loss = losses.adjacency(scores, torch.tensor([[0, 1, 5]]))
+    first, second = math.log(1 + math.exp(-1.0)), math.log(1 + math.exp(-2.0))
+    assert loss.item() == pytest.approx((first + second) / 2, rel=1e-6)
+    loss.sum().backward()
+    assert torch.isfinite(scores.grad).all()
+    assert (scores.grad[0, 2] == 0).all()
 
 
 @pytest.mark.parametrize(
