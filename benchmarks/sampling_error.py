@@ -220,7 +220,9 @@ def _control(env_id: str, seeds: int, steps: int, train: int, write: Callable[..
     for trained in (0, train):
         start = time.process_time()
         runs = [control_errors(env_id, trained, seed, steps) for seed in range(seeds)]
-        errors = {sampling: np.array([run[sampling] for run in runs]) for sampling in SAMPLINGS}
+        errors: dict[str, np.ndarray] = {
+            sampling: np.array([run[sampling] for run in runs]) for sampling in SAMPLINGS
+        }
         seconds = time.process_time() - start
         print(
             f"{env_id}, policy after {trained} steps, {steps} samples: {ratio(errors)}"
@@ -248,7 +250,7 @@ def learning_error(instance: str, sampling: Sampling, seed: int, steps: int) -> 
 
 def _lot_sizing(seeds: int, steps: int, write: Callable[..., None]) -> None:
     for instance in ("known", "poisson"):
-        errors = {
+        errors: dict[str, np.ndarray] = {
             sampling: np.array(
                 [learning_error(instance, sampling, seed, steps) for seed in range(seeds)]
             )

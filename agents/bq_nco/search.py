@@ -77,7 +77,9 @@ def construct(
 
 
 @torch.no_grad()
-def beam(policy: BQPolicy, problem: AnyProblem, instance: Any, width: int) -> Construction:
+def beam(
+    policy: BQPolicy, problem: AnyProblem, instance: Any, width: int, state: Any = None
+) -> Construction:
     """Keep the ``width`` partial solutions of the largest probability; return the best one.
 
     Raises
@@ -88,7 +90,7 @@ def beam(policy: BQPolicy, problem: AnyProblem, instance: Any, width: int) -> Co
     if width < 1:
         raise ValueError(f"width: expected an integer >= 1, got {width}")
     num = instance.num
-    state = problem.initial(instance)
+    state = problem.initial(instance) if state is None else state
     device = state.remaining.device
     every = torch.arange(num, device=device).repeat_interleave(width)
     instance, state = instance.rows(every), state.rows(every)
@@ -137,6 +139,15 @@ def beam(policy: BQPolicy, problem: AnyProblem, instance: Any, width: int) -> Co
     total = torch.where(torch.isfinite(chance), total, -torch.inf).reshape(num, width)
     winner = total.argmax(dim=1) + width * torch.arange(num, device=device)
     return Construction(total.flatten()[winner], actions[winner])
+
+
+def _solve(
+    policy: BQPolicy, problem: AnyProblem, instance: Any, width: int, state: Any = None
+) -> Construction:
+    """By a beam; greedily, which is faster than a beam of one, if it is no wider."""
+    if width == 1:
+        return construct(policy, problem, instance, state)
+    return beam(policy, problem, instance, width, state)
 
 
 def _children(policy: BQPolicy, instance: Any, state: Any) -> tuple[torch.Tensor, torch.Tensor]:
@@ -225,6 +236,7 @@ def reconstruct(
     iterations: int,
     rng: torch.Generator,
     largest: int = 100,
+    width: int = 1,
 ) -> Construction:
     """Improve tours by re-solving random segments with the same policy (RRC, arXiv 2310.07985).
 
@@ -246,6 +258,8 @@ def reconstruct(
         Of the cuts, on the CPU.
     largest
         Cities of the largest segment.
+    width
+        Of the beam that solves segments; 1: greedily.
     """
     cities = instance.coordinates.shape[1]
     tours = torch.nn.functional.pad(actions, (1, 0))
@@ -266,7 +280,7 @@ def reconstruct(
         current = torch.ones(num * many, dtype=torch.long, device=device)
         empty = torch.zeros((num * many, 0), dtype=torch.long, device=device)
         state = TourState(current, remaining, empty, remaining.sum(dim=1))
-        found = construct(policy, TSP(size), path, state)
+        found = _solve(policy, TSP(size), path, width, state)
         length = (points[:, 1:] - points[:, :-1]).norm(dim=2).sum(dim=1)
         shorter = -found.total_reward < length - 1e-6
         new = torch.gather(old, 1, found.actions[:, : size - 2] - 1)
@@ -285,39 +299,42 @@ def decoder(name: str, policy: BQPolicy, problem: AnyProblem) -> Callable[[Any],
     """Return the search of a name: from a torch batch of instances to solutions.
 
     "greedy"; "beam:W"; for problems in the plane "symmetries"; for routing "nearest:K", greedy
-    among the K nearest nodes; for the TSP "starts:S", and "reconstruct:I", which starts from the
-    greedy tours.
+    among the K nearest nodes; for the TSP "starts:S", "reconstruct:I", which starts from the greedy
+    tours, and "reconstruct:I:W", which starts from and re-solves by beams.
 
     Raises
     ------
     ValueError
         If the name is another, or is not for the problem.
     """
-    kind, _, number = name.partition(":")
-    known = {"greedy": False, "symmetries": False}
-    known |= {"beam": True, "nearest": True, "starts": True, "reconstruct": True}
-    if kind not in known or known[kind] != (number.isdigit() and int(number) > 0):
+    kind, *given = name.split(":")
+    # How many numbers each takes.
+    known = {"greedy": (0,), "symmetries": (0,), "reconstruct": (1, 2)}
+    known |= dict.fromkeys(("beam", "nearest", "starts"), (1,))
+    if len(given) not in known.get(kind, ()) or not all(n.isdigit() and int(n) for n in given):
         raise ValueError(
-            "decoder: expected greedy, beam:W, symmetries, nearest:K, starts:S or reconstruct:I"
-            f" with a number >= 1, got {name!r}"
+            "decoder: expected greedy, beam:W, symmetries, nearest:K, starts:S, reconstruct:I or"
+            f" reconstruct:I:W with numbers >= 1, got {name!r}"
         )
+    number, width, *_ = [*map(int, given), 1, 1]
     able = {"symmetries": _PLANE, "nearest": _ROUTING, "starts": ("TSP",), "reconstruct": ("TSP",)}
     if policy.problem not in able.get(kind, (policy.problem,)):
         raise ValueError(
             f"decoder: {name!r} is for {', '.join(able[kind])} only, got {policy.problem}"
         )
     if kind == "beam":
-        return lambda instance: beam(policy, problem, instance, int(number))
+        return lambda instance: beam(policy, problem, instance, number)
     if kind == "symmetries":
         return lambda instance: symmetries(policy, problem, instance)
     if kind == "starts":
-        return lambda instance: many_starts(policy, instance, int(number))
+        return lambda instance: many_starts(policy, instance, number)
     if kind == "reconstruct":
 
         def improved(instance: TSPInstance) -> Construction:
-            first = construct(policy, problem, instance).actions
+            first = _solve(policy, problem, instance, width)
             rng = torch.Generator().manual_seed(0)
-            return reconstruct(policy, instance, first, int(number), rng)
+            return reconstruct(policy, instance, first.actions, number, rng, width=width)
 
         return improved
-    return lambda instance: construct(policy, problem, instance, neighbours=int(number or 0))
+    neighbours = number if kind == "nearest" else 0
+    return lambda instance: construct(policy, problem, instance, neighbours=neighbours)

@@ -520,7 +520,8 @@ def test_a_wide_beam_is_exhaustive(tmp_path):
     np.testing.assert_allclose(found.total_reward, best, rtol=1e-9)
 
 
-def test_reconstruction_never_lengthens(tmp_path):
+@pytest.mark.parametrize("width", [1, 3])
+def test_reconstruction_never_lengthens(width, tmp_path):
     model = model_of("TSP", tmp_path)
     problem = or_envs.make_problem("or_envs/TSP-v0", num_cities=12)
     instance, _ = or_envs.sample(problem, 0, 6)
@@ -530,13 +531,25 @@ def test_reconstruction_never_lengthens(tmp_path):
     lengths = [or_envs.simulate(problem, tours.numpy(), instance).total_reward]
     for iterations in (5, 50):
         rng = torch.Generator().manual_seed(1)
-        found = reconstruct(model.policy, data, tours, iterations, rng)
+        found = reconstruct(model.policy, data, tours, iterations, rng, width=width)
         replayed = or_envs.simulate(problem, found.actions.numpy(), instance).total_reward
         np.testing.assert_allclose(found.total_reward, replayed, rtol=1e-9)
         lengths.append(replayed)
     assert (lengths[1] >= lengths[0] - 1e-9).all()
     assert (lengths[2] >= lengths[0] - 1e-9).all()
     assert lengths[2].mean() > lengths[0].mean()
+
+
+def test_reconstruction_by_beams_that_hold_everything_is_optimal(tmp_path):
+    """Of segments of up to 6 of 6 cities, so that only the two cities at the cut are fixed."""
+    model = model_of("TSP", tmp_path)
+    problem = problem_of("TSP")
+    instance, _ = or_envs.sample(problem, 0, 6)
+    found = decoder("reconstruct:60:24", model.policy, problem)(
+        instance.to_torch("cpu", torch.float64)
+    )
+    best = [best_solution(problem, instance.rows(np.array([row])))[0] for row in range(6)]
+    np.testing.assert_allclose(found.total_reward, best, rtol=1e-9)
 
 
 def test_many_starts_are_tours_from_city_0(tmp_path):
@@ -694,7 +707,9 @@ def test_tokens_whose_neighbours_are_not_there_teach_nothing():
     ("problem", "name", "message"),
     [
         ("TSP", "beam", "expected greedy, beam:W"),
-        ("TSP", "beam:0", "number >= 1"),
+        ("TSP", "beam:0", "numbers >= 1"),
+        ("TSP", "beam:2:3", "expected greedy, beam:W"),
+        ("TSP", "reconstruct:9:2:1", "reconstruct:I:W"),
         ("TSP", "greedy:3", "expected greedy"),
         ("TSP", "oracle", "got 'oracle'"),
         ("CVRP", "starts:3", "for TSP only, got CVRP"),
