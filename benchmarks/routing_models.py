@@ -173,27 +173,45 @@ SMALL: dict[str, Model] = {
         {"dev_every": 200},
     ),
 }
+
+
+def _near_optimal(
+    num: int, size: int = 100, kind: str = "uniform", seed: int = 1_000_000_000
+) -> LabelSet:
+    limit = 0.015 if size == 100 else 0.06
+    options = {"num_cities": size, "instance": kind}
+    return LabelSet(options, "routing/fast_tsp", {}, num, limit, seed)
+
+
+_OTHERS = (_near_optimal(30_000, kind="clustered"), _near_optimal(6_000, size=250))
 LARGE: dict[str, Model] = {
     "TSP-100": _tsp(
         100,
-        *(
-            LabelSet(
-                {"num_cities": size, "instance": kind}, "routing/fast_tsp", {}, num, limit, seed
-            )
-            for size, kind, num, limit, seed in (
-                # Three of five updates draw from uniform instances of 100 cities.
-                (100, "uniform", 40_000, 0.015, 1_000_000_000),
-                (100, "uniform", 40_000, 0.015, 1_000_040_000),
-                (100, "uniform", 40_000, 0.015, 1_500_000_000),
-                (100, "clustered", 30_000, 0.015, 1_000_000_000),
-                (250, "uniform", 6_000, 0.06, 1_000_000_000),
-            )
-        ),
+        # Three of five updates draw from uniform instances of 100 cities.
+        _near_optimal(40_000),
+        _near_optimal(40_000, seed=1_000_040_000),
+        _near_optimal(40_000, seed=1_500_000_000),
+        *_OTHERS,
         # Half an hour on an H100, by the speed of a shorter run.
         timesteps=220_000_000,
         adjacency=4.0,
         largest=128,
         **_LARGE,
+    ),
+    # For all sizes: it looks at the nearest cities only. An hour of training on two cores.
+    "TSP-near": _tsp(
+        100,
+        _near_optimal(80_000),
+        _near_optimal(40_000, seed=1_500_000_000),
+        *_OTHERS,
+        timesteps=2_760_000,
+        learning_rate=0.002,
+        adjacency=4.0,
+        dev_every=2000,
+        dev_instances=128,
+        reinforce=0.32,
+        groups=16,
+        policy_kwargs={**_MUON, "layers": 4, "penalty": "squared", "neighbours": 50},
     ),
     "CVRP-100": Model(
         "or_envs/CVRP-v0",
