@@ -187,7 +187,7 @@ def ratio(errors: Mapping[str, np.ndarray], arm: str = "props") -> str:
     )
     interval = "" if found.low is None else f" [{found.low:.3f}, {found.high:.3f}]"
     return (
-        f"on_policy {errors['on_policy'].mean():.5f}, {arm} {errors[arm].mean():.5f},"
+        f"on-policy {errors['on_policy'].mean():.5f}, {arm} {errors[arm].mean():.5f},"
         f" ratio {found.value:.3f}{interval}"
     )
 
