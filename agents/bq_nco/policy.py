@@ -36,7 +36,7 @@ class BQPolicy(BasePolicy):
     penalty
         See :class:`agents.bq_nco.network.BQNetwork`.
     neighbours
-        Look at so many nodes nearest to the current one only, in training as well (TSP); 0: at all.
+        Look at so many nodes nearest to the current one only, in training as well (TSP); 0: all.
     precision
         "float32", or "bfloat16" for the network's matrix products.
     compiled
