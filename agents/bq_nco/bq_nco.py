@@ -401,7 +401,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         mine = share(num, self.device)
         if mine is not None:
             draw = draw.rows(mine)
-        network, tail = self.policy.network, self.policy.view(draw.instance, draw.state)
+        network, tail = self.policy.network, self.policy.tail(draw.instance, draw.state)
         with self.policy.half_precision():
             tokens = network.encode(tail)
         scores, actions = network.scores(tokens, tail), tail.actions.flatten(1)

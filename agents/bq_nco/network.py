@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from agents.bq_nco.relaxation import NUM_FEATURES
 from agents.bq_nco.tails import Tail, TailView
 
 if _TRITON := importlib.util.find_spec("triton") is not None:  # it comes with torch for GPUs
@@ -18,6 +19,8 @@ if _TRITON := importlib.util.find_spec("triton") is not None:  # it comes with t
 STEEPEST = 8.0
 #: The same of a squared distance.
 STEEPEST_SQUARED = 64.0
+#: Links count as at least that likely.
+_RARE = 0.01
 #: Not that of cuDNN, which makes a plan for every new shape: batches of tails have many, and a step
 #: of training took 126 instead of 45 ms (H100, torch 2.11).
 _FUSED = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
@@ -45,6 +48,8 @@ class Block(nn.Module):
         Lower scores by the squared distance between tokens instead, times a weight per head. It is
         a product of numbers of either token, so that it takes a few more columns of queries and
         keys, and no matrix of pairs.
+    linked
+        Tokens also take in what the tokens are that they have links to, by their links' strength.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class Block(nn.Module):
         edges: int,
         mixes_edges: bool,
         squared: bool,
+        linked: bool,
     ) -> None:
         super().__init__()
         self.heads = heads
@@ -74,11 +80,13 @@ class Block(nn.Module):
                 self.edge.weight[:, 0] = -torch.linspace(0.0, STEEPEST, heads)
         self.steepness = nn.Parameter(torch.linspace(0.0, 1.0, heads)) if squared else None
         self.take_in = nn.Linear(edges * heads, dim, bias=False) if mixes_edges else None
+        self.hand_on = nn.Linear(dim, dim, bias=False) if linked else None
         self.rezero = normalization == "rezero"
         if self.rezero:
-            self.alpha = nn.Parameter(torch.zeros(2))
+            self.alpha = nn.Parameter(torch.zeros(3 if linked else 2))
         else:
             self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
+            self.norm3 = nn.LayerNorm(dim) if linked else None
 
     def forward(
         self,
@@ -86,19 +94,30 @@ class Block(nn.Module):
         mask: torch.Tensor | None,
         edges: torch.Tensor | None,
         places: torch.Tensor,
+        links: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return (B, n, dim).
 
         Parameters
         ----------
-        x, mask, edges, places
-            (B, n, dim), (B, 1, 1, n), (B, n, n, E) and (B, n, 2).
+        x, mask, edges, places, links
+            (B, n, dim), (B, 1, 1, n), (B, n, n, E), (B, n, 2) and (B, n, n).
         """
         if self.rezero:
             x = x + self.alpha[0] * self._attend(x, mask, edges, places)
+            if links is not None:
+                x = x + self.alpha[2] * self._take_over(x, links)
             return x + self.alpha[1] * self.narrow(F.relu(self.widen(x)))
         x = x + self._attend(self.norm1(x), mask, edges, places)
+        if links is not None:
+            assert self.norm3 is not None
+            x = x + self._take_over(self.norm3(x), links)
         return x + self.narrow(F.relu(self.widen(self.norm2(x))))
+
+    def _take_over(self, x: torch.Tensor, links: torch.Tensor) -> torch.Tensor:
+        assert self.hand_on is not None
+        handed: torch.Tensor = self.hand_on(x)
+        return F.relu(links.to(handed.dtype) @ handed)
 
     def _attend(
         self,
@@ -157,21 +176,28 @@ class Adjacency(nn.Module):
     ----------
     dim, width
         Of tokens, and of the queries and keys whose products are scores.
+    linked
+        Whether there are links, which raise scores.
     """
 
-    def __init__(self, dim: int, width: int = 64) -> None:
+    def __init__(self, dim: int, width: int = 64, linked: bool = False) -> None:
         super().__init__()
         self.query = nn.Linear(dim, width)
         self.key = nn.Linear(dim, width, bias=False)
         self.steepness = nn.Parameter(torch.ones(1))
+        self.trust = nn.Parameter(torch.ones(1)) if linked else None
 
-    def forward(self, tokens: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, tokens: torch.Tensor, places: torch.Tensor, links: torch.Tensor | None
+    ) -> torch.Tensor:
         """Scores (B, n, n) of tokens (B, n, dim) at (B, n, 2); -inf of a token and itself."""
         products = self.query(tokens) @ self.key(tokens).transpose(1, 2)
         far = (places[:, :, None] - places[:, None]).square().sum(dim=3)
         penalty = STEEPEST_SQUARED * self.steepness * far
         itself = torch.eye(tokens.shape[1], dtype=torch.bool, device=tokens.device)
         scores = products * self.query.out_features**-0.5 - penalty
+        if links is not None and self.trust is not None:
+            scores = scores + self.trust * (links + _RARE).log()
         return scores.masked_fill(itself, -torch.inf)
 
 
@@ -235,6 +261,8 @@ class BQNetwork(nn.Module):
         "distance", or its square ("squared", TSP and CVRP), which needs no matrix of pairs.
     adjacent
         Also tell which tokens are neighbours in the rest of the solution (TSP).
+    linked
+        Tails have links, and their features (:mod:`agents.bq_nco.relaxation`).
     """
 
     def __init__(
@@ -248,25 +276,26 @@ class BQNetwork(nn.Module):
         normalization: str = "layer",
         penalty: str = "distance",
         adjacent: bool = False,
+        linked: bool = False,
     ) -> None:
         super().__init__()
         if normalization not in ("rezero", "layer"):
             raise ValueError(f"normalization: expected 'rezero' or 'layer', got {normalization!r}")
         if dim < 1 or heads < 1 or dim % heads:
             raise ValueError(f"dim: expected a multiple of heads ({heads}), got {dim}")
-        self.embed = nn.Linear(view.num_features, dim)
+        self.embed = nn.Linear(view.num_features + (NUM_FEATURES if linked else 0), dim)
         # What marks the first and the last token.
         self.ends = nn.Parameter(0.1 * torch.randn(2, dim)) if view.has_ends else None
         self.blocks = nn.ModuleList(
             Block(
                 *(dim, heads, feed_forward, scaled, normalization),
-                *(view.num_edges, view.mixes_edges, penalty == "squared"),
+                *(view.num_edges, view.mixes_edges, penalty == "squared", linked),
             )
             for _ in range(layers)
         )
         self.score = nn.Linear(dim, view.num_outputs)
         self.member = nn.Linear(dim, 1) if view.has_members else None
-        self.adjacent = Adjacency(dim) if adjacent else None
+        self.adjacent = Adjacency(dim, linked=linked) if adjacent else None
 
     def forward(self, tail: Tail) -> torch.Tensor:
         """Scores (B, n K) of all outputs, -inf where not allowed."""
@@ -288,7 +317,7 @@ class BQNetwork(nn.Module):
         """Scores (B, n, n) of the encoded tokens' neighbours in the rest of the solution."""
         assert self.adjacent is not None
         with torch.autocast(tokens.device.type, enabled=False):
-            scores: torch.Tensor = self.adjacent(tokens, tail.features[..., :2])
+            scores: torch.Tensor = self.adjacent(tokens, tail.features[..., :2], tail.links)
         return scores
 
     def encode(self, tail: Tail) -> torch.Tensor:
@@ -304,5 +333,5 @@ class BQNetwork(nn.Module):
         mask = None if tail.present is None else tail.present[:, None, None, :]
         places = tail.features[..., :2].contiguous()
         for block in self.blocks:
-            x = block(x, mask, tail.edges, places)
+            x = block(x, mask, tail.edges, places, tail.links)
         return x.float()

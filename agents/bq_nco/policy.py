@@ -12,7 +12,8 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 
 from agents.bq_nco.network import BQNetwork
 from agents.bq_nco.observations import from_observation
-from agents.bq_nco.tails import candidates, nearest, view_of
+from agents.bq_nco.relaxation import MOST_TREES, WIDEST, relaxed
+from agents.bq_nco.tails import Tail, candidates, nearest, view_of
 from agents.common.muon import Muon
 from or_envs.knapsack.problem import Knapsack
 from or_envs.routing.tsp import TSP
@@ -37,6 +38,9 @@ class BQPolicy(BasePolicy):
         See :class:`agents.bq_nco.network.BQNetwork`.
     neighbours
         Look at so many nodes nearest to the current one only, in training as well (TSP); 0: all.
+    trees
+        1-trees of the relaxation that tokens get features and links from (TSP, see
+        :mod:`agents.bq_nco.relaxation`); 0: none.
     precision
         "float32", or "bfloat16" for the network's matrix products.
     compiled
@@ -58,6 +62,7 @@ class BQPolicy(BasePolicy):
         canonical: bool = True,
         penalty: str = "distance",
         neighbours: int = 0,
+        trees: int = 0,
         precision: str = "float32",
         compiled: bool = False,
         optimizer: str = "adam",
@@ -75,6 +80,10 @@ class BQPolicy(BasePolicy):
             raise ValueError(
                 f"neighbours: expected an integer >= 0, and 0 except for TSP, got {neighbours}"
             )
+        if not 0 <= trees <= MOST_TREES or (trees and problem != TSP.__name__):
+            raise ValueError(
+                f"trees: expected an integer in 0..{MOST_TREES}, and 0 except for TSP, got {trees}"
+            )
         super().__init__(
             observation_space,
             action_space,
@@ -84,8 +93,9 @@ class BQPolicy(BasePolicy):
         self.problem = problem
         self.view = view_of(problem, canonical, penalty)
         self.neighbours = neighbours
+        self.trees = trees
         self.precision = precision
-        self.network = BQNetwork(self.view, penalty=penalty, **architecture)
+        self.network = BQNetwork(self.view, penalty=penalty, linked=trees > 0, **architecture)
         if compiled:
             # One by one: their code is the same, so that it is compiled once for all of them.
             for block in self.network.blocks:
@@ -96,11 +106,19 @@ class BQPolicy(BasePolicy):
             **self.optimizer_kwargs,
         )
 
+    def tail(self, instance: Any, state: Any) -> Tail:
+        """What the network sees of a batch."""
+        if self.trees:
+            instance, state = nearest(self.problem, instance, state, WIDEST)
+        some = (instance, state)
+        if self.neighbours:
+            some = nearest(self.problem, *some, self.neighbours)
+        tail = self.view(*some)
+        return relaxed(tail, instance, state, self.trees) if self.trees else tail
+
     def scores(self, instance: Any, state: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """Scores (B, n K) of the outputs and the actions (B, n K) that they stand for."""
-        if self.neighbours:
-            instance, state = nearest(self.problem, instance, state, self.neighbours)
-        tail = self.view(instance, state)
+        tail = self.tail(instance, state)
         with self.half_precision():
             return self.network(tail), tail.actions.flatten(1)
 

@@ -129,8 +129,8 @@ class TSPSubproblems(Subproblems):
     largest
         Cities of the largest infix, if not N + 1.
     neighbours
-        Keep only so many cities nearest to the origin, see :func:`agents.bq_nco.tails.nearest`; 0:
-        all.
+        Of the policy, which sees so many cities nearest to the origin: infixes whose next city is
+        not one of them are left out. 0: it sees all.
     """
 
     def __init__(
@@ -167,10 +167,9 @@ class TSPSubproblems(Subproblems):
         draw = Draw(TSPInstance.euclidean(points), state, 2 * current[:, None], places=places)
         if not self.neighbours:
             return draw
-        seen = nearest(TSP.__name__, draw.instance, draw.state, self.neighbours)
+        _, seen = nearest(TSP.__name__, draw.instance, draw.state, self.neighbours)
         # Hardly ever does the solution go farther than that.
-        kept = torch.nonzero(seen[1].remaining[:, 2])[:, 0]
-        return dataclasses.replace(draw, instance=seen[0], state=seen[1]).rows(kept)
+        return draw.rows(torch.nonzero(seen.remaining[:, 2])[:, 0])
 
 
 class ATSPSubproblems(Subproblems):

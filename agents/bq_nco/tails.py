@@ -51,6 +51,9 @@ class Tail:
         Tokens that are there, bool (B, n); ``None`` if all are.
     actions
         The environment's action for each output, integers (B, n, K).
+    links
+        How likely it is that one token follows the other, as a relaxation has it, symmetric
+        (B, n, n), or ``None``; see :mod:`agents.bq_nco.relaxation`.
     """
 
     features: torch.Tensor
@@ -58,6 +61,7 @@ class Tail:
     allowed: torch.Tensor
     present: torch.Tensor | None
     actions: torch.Tensor
+    links: torch.Tensor | None = None
 
 
 class TailView(Protocol):

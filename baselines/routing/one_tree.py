@@ -13,6 +13,7 @@ from baselines.common.solution import Solution
 from baselines.routing.insertion import nearest_tour
 from baselines.routing.iterated_local_search import descend, neighbours
 from or_envs.routing import metric
+from or_envs.routing.one_tree import one_tree
 from or_envs.routing.tsp import TSP, TSPInstance
 
 #: Times that the step is halved.
@@ -22,9 +23,7 @@ _HALVINGS = 12
 class OneTreeBound:
     """Shortest 1-tree under the best multipliers found by subgradient ascent (Held and Karp 1971).
 
-    A 1-tree is a tree of the cities but city 0, and two edges of city 0. A multiplier on each city
-    makes its edges longer where the tree has more than two of them, shorter where it has one; a
-    tour's length stays what it is. The limit is the bound of the subtour program's linear
+    The limit (:mod:`or_envs.routing.one_tree`) is the bound of the subtour program's linear
     relaxation, 0.5 % below the optimum of 50 uniform cities on average.
 
     Parameters
@@ -54,7 +53,7 @@ class OneTreeBound:
         tour = nearest_tour(distances)
         descend(distances, neighbours(distances), tour)
         length = float(distances[tour, np.roll(tour, -1)].sum())
-        multipliers, bound = np.zeros(len(distances)), -np.inf
+        multipliers, bound = np.zeros(len(distances) - 1), -np.inf
         for scale in 2.0 * 0.5 ** np.arange(_HALVINGS + 1):
             late = time_limit is not None and time.perf_counter() - start > time_limit
             if late and bound > -np.inf:
@@ -64,60 +63,29 @@ class OneTreeBound:
 
 
 @numba.njit(cache=True)
-def one_tree(distances, multipliers, degree):
-    """Length of the shortest 1-tree less twice the multipliers; its degrees go to ``degree``."""
-    cities = len(distances)
-    degree[:] = 0
-    total = -2.0 * multipliers.sum()
-    # Prim's algorithm from city 1; ``away`` is the distance to the tree.
-    away, parent = np.full(cities, np.inf), np.full(cities, -1, np.int64)
-    away[1] = 0.0
-    inside = np.zeros(cities, np.bool_)
-    inside[0] = True
-    for _ in range(cities - 1):
-        city = -1
-        for k in range(1, cities):
-            if not inside[k] and (city < 0 or away[k] < away[city]):
-                city = k
-        inside[city] = True
-        if parent[city] >= 0:
-            total += away[city]
-            degree[city] += 1
-            degree[parent[city]] += 1
-        for k in range(1, cities):
-            length = distances[city, k] + multipliers[city] + multipliers[k]
-            if not inside[k] and length < away[k]:
-                away[k], parent[k] = length, city
-    first, second = -1, -1
-    for k in range(1, cities):
-        length = distances[0, k] + multipliers[k]
-        if first < 0 or length < distances[0, first] + multipliers[first]:
-            first, second = k, first
-        elif second < 0 or length < distances[0, second] + multipliers[second]:
-            second = k
-    if second < 0:
-        second = first  # of two cities: there and back
-    for k in (first, second):
-        total += distances[0, k] + multipliers[0] + multipliers[k]
-        degree[k] += 1
-    degree[0] = 2
-    return total
-
-
-@numba.njit(cache=True)
 def ascend(distances, multipliers, bound, length, scale, iterations):
-    """Move the multipliers in place, and return the best bound met.
+    """Move the multipliers (N - 1,) of all cities but 0 in place, and return the best bound met.
 
     Steps are those of Held, Wolfe and Crowder (1974): ``scale`` times the distance to ``length``,
     that of a tour, by the squared norm of the subgradient.
     """
-    degree, best = np.zeros(len(distances), np.int64), multipliers.copy()
+    # A tour is a path from city 0 to city 0.
+    between, ends = distances[1:, 1:].copy(), distances[0, 1:].copy()
+    num, best = len(ends), multipliers.copy()
+    edges = np.empty((num - 1, 2), np.int64)
+    away, parent, cost = np.empty(num), np.empty(num, np.int32), np.empty(num)
+    excess = np.empty(num, np.int64)
     for _ in range(iterations):
-        value = one_tree(distances, multipliers, degree)
+        value, first, last = one_tree(between, ends, ends, multipliers, edges, away, parent, cost)
         if value > bound:
             bound = value
             best[:] = multipliers
-        excess = degree - 2
+        excess[:] = -2
+        for k in range(num - 1):
+            excess[edges[k, 0]] += 1
+            excess[edges[k, 1]] += 1
+        excess[first] += 1
+        excess[last] += 1
         norm = (excess * excess).sum()
         if norm == 0:  # the 1-tree is a tour, and a shortest one
             break

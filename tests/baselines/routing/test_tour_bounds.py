@@ -11,8 +11,8 @@ import pytest
 import or_envs
 from baselines.common.solution import check_replay
 from baselines.registration import make
-from baselines.routing.one_tree import one_tree
 from or_envs.routing.atsp import ATSP, ATSPInstance
+from or_envs.routing.one_tree import one_tree
 from or_envs.routing.tsp import TSP, TSPInstance
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
@@ -66,18 +66,28 @@ def test_bounds_by_hand():
     assert bound("one_tree_bound", TSP(100), polygon) == pytest.approx(100 * np.sin(np.pi / 100))
 
 
-def test_one_tree_by_hand():
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_one_tree_by_hand(kind):
     """Cities 1, 2, 3 around 0: a path of the three, and the two shortest edges of city 0."""
-    distances = np.array([[0.0, 1, 2, 4], [1, 0, 3, 9], [2, 3, 0, 5], [4, 9, 5, 0]])
-    degree = np.zeros(4, np.int64)
-    assert one_tree(distances, np.zeros(4), degree) == (3 + 5) + (1 + 2)
-    assert degree.tolist() == [2, 2, 3, 1]
-    # City 2 becomes dearer, city 3 cheaper: the same tree, and the third edge of 2 is paid for.
-    assert one_tree(distances, np.array([0.0, 0, 0.5, -0.5]), degree) == 11 + 0.5 * (3 - 1)
-    assert degree.tolist() == [2, 2, 3, 1]
-    # By 2.5, city 0 prefers city 3, and the 1-tree is the tour 0 1 2 3.
-    assert one_tree(distances, np.array([0.0, 0, 2.5, -2.5]), degree) == 1 + 3 + 5 + 4
-    assert degree.tolist() == [2, 2, 2, 2]
+    between = np.array([[0, 3, 9], [3, 0, 5], [9, 5, 0]], kind)
+    ends = np.array([1, 2, 4], kind)
+
+    def found(*multipliers, back=ends):
+        edges, parent = np.empty((2, 2), np.int64), np.empty(3, np.int32)
+        room = np.empty(3, kind), parent, np.empty(3, kind)
+        length, first, last = one_tree(
+            between, ends, back, np.array(multipliers, kind), edges, *room
+        )
+        return length, {frozenset(edge) for edge in edges.tolist()}, {first, last}
+
+    path = {frozenset((0, 1)), frozenset((1, 2))}
+    assert found(0, 0, 0) == ((3 + 5) + (1 + 2), path, {0, 1})
+    # The second becomes dearer, the third cheaper: the same tree, whose third edge is paid for.
+    assert found(0, 0.5, -0.5) == (11 + 0.5 * (3 - 1), path, {0, 1})
+    # By 2.5, city 0 prefers the third, and the 1-tree is the tour.
+    assert found(0, 2.5, -2.5) == (1 + 3 + 5 + 4, path, {0, 2})
+    # A path to elsewhere: the first city is the nearest to both ends, so that one takes another.
+    assert found(0, 0, 0, back=np.array([1, 9, 3], kind)) == (8 + 2 + 1, path, {0, 1})
 
 
 def test_one_tree_bound_comes_near_the_optimum():
