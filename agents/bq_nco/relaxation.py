@@ -31,14 +31,14 @@ WIDEST = 100
 #: Trees at most, so that weights of the mean stay within single precision.
 MOST_TREES = 1000
 
-#: Multipliers of few cities may grow without end; in mean edges.
+#: The network is not told of larger multipliers, in mean edges.
 _LARGEST = 10.0
 #: Weight of a tree in the mean that it enters, but for the first ones.
-_WEIGHT = 0.05
-#: The goal of a step lies by this share above the longest 1-tree so far.
-_AHEAD = 0.02
-#: A step goes on in the direction of the one before it by this share.
-_MOMENTUM = 0.3
+_WEIGHT = 0.03
+#: The goal of the first step lies by this share above the longest 1-tree so far; less and less.
+_AHEAD = 0.08
+#: Share of the way to the goal that the first step goes, and that all do at least.
+_FIRST, _LEAST = 2.0, 0.05
 
 
 def relaxed(tail: Tail, instance: TSPInstance, state: TourState, trees: int) -> Tail:
@@ -140,7 +140,7 @@ def _relax_one(points, inner, trees, shares, multipliers):
         between[i, i] = 0
         out[i], back[i] = _distance(place, points[0]), _distance(place, points[final])
     now, best = np.zeros(cities, np.float32), np.zeros(cities, np.float32)
-    excess, step = np.empty(cities, np.float32), np.zeros(cities, np.float32)
+    excess = np.empty(cities, np.float32)
     away, cost = np.empty(cities, np.float32), np.empty(cities, np.float32)
     parent, edges = np.empty(cities, np.int32), np.empty((cities - 1, 2), np.int64)
     # Sums with growing weights, which cost nothing per edge that a tree does not have.
@@ -158,7 +158,8 @@ def _relax_one(points, inner, trees, shares, multipliers):
             excess[edges[k, 1]] += 1
         excess[first] += 1
         excess[last] += 1
-        path = np.all(excess == 0)  # a shortest one
+        norm = (excess * excess).sum()
+        path = norm == 0  # a shortest one
         weight = np.float32(max(_WEIGHT, 1 / (number + 1)))
         if path or number == 0:
             inside[:] = 0
@@ -176,13 +177,9 @@ def _relax_one(points, inner, trees, shares, multipliers):
         if path:
             best[:] = now
             break
-        step[:] = (1 - _MOMENTUM) * excess + _MOMENTUM * step
-        norm = (step * step).sum()
-        if norm == 0:
-            break
-        scale = 0.05 + 2 * (1 - number / trees)
-        goal = bound + _AHEAD * abs(bound)
-        now += np.float32(scale * (goal - value) / norm) * step
+        left = 1 - number / trees
+        goal = bound + _AHEAD * left * abs(bound)
+        now += np.float32((_LEAST + _FIRST * left) * (goal - value) / norm) * excess
     total = np.float32(0)
     for i in range(cities):
         a = inner[i]

@@ -49,7 +49,7 @@ def one_tree(between, out, back, multipliers, edges, away, parent, cost):
     for number in range(cities - 1):
         least = _approach(between[city], cost, multipliers[city], away, parent, city)
         closest = 0
-        while away[closest] != least:
+        while closest < cities - 1 and away[closest] != least:
             closest += 1
         edges[number, 0], edges[number, 1] = parent[closest], closest
         total += least

@@ -641,13 +641,17 @@ def test_subproblems_of_the_nearest_cities(tmp_path):
     some_left_out = 0
     for seed in range(20):
         draw = near.draw(torch.Generator().manual_seed(seed), 60)
-        size = draw.state.remaining.shape[1]
-        assert (draw.state.remaining.sum(dim=1) == min(size - 2, 3)).all()
-        assert torch.gather(draw.state.remaining, 1, draw.targets).all()
-        points = draw.instance.coordinates
+        instance, state = nearest("TSP", draw.instance, draw.state, 3)
+        size = state.remaining.shape[1]
+        assert (state.remaining.sum(dim=1) == min(size - 2, 3)).all()
+        assert torch.gather(state.remaining, 1, draw.targets).all()
+        tail = model.policy.tail(draw.instance, draw.state)
+        assert tail.present is None
+        assert tail.features.shape[1] == min(size - 2, 3) + 2
+        points = instance.coordinates
         away = (points - points[:, 1:2]).norm(dim=2)
-        farthest = (away * draw.state.remaining).amax(dim=1)
-        left_out = ~draw.state.remaining
+        farthest = (away * state.remaining).amax(dim=1)
+        left_out = ~state.remaining
         left_out[:, :2] = False
         if size <= 5:
             whole = everything.draw(torch.Generator().manual_seed(seed), 60)
@@ -656,7 +660,6 @@ def test_subproblems_of_the_nearest_cities(tmp_path):
         some_left_out += 1
         assert (away.masked_fill(~left_out, torch.inf).amin(dim=1) >= farthest).all()
         assert (away[:, 0] <= farthest * (1 + 1e-6)).all()
-        assert model.policy.view(draw.instance, draw.state).present is None
     assert some_left_out > 3
 
 

@@ -1,0 +1,238 @@
+"""What BQ-NCO's tails know from the relaxation by 1-trees."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import gymnasium as gym
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+
+import or_envs
+from agents.bq_nco.bq_nco import BQNCO
+from agents.bq_nco.network import BQNetwork
+from agents.bq_nco.relaxation import NUM_FEATURES, WIDEST, shares_of_trees
+from agents.bq_nco.search import decoder
+from agents.bq_nco.tails import nearest, view_of
+from baselines.registration import make
+from or_envs.routing.tour import TourState
+from or_envs.routing.tsp import TSPInstance
+from tests.agents.test_bq_nco import model_of
+
+LINKED = {"dim": 32, "heads": 4, "layers": 2, "feed_forward": 32, "trees": 12}
+
+
+def path_of(points, remaining=None):
+    """Instances and states at node 1, on the way to node 0."""
+    points = torch.as_tensor(points, dtype=torch.float32)
+    if remaining is None:
+        remaining = torch.ones(points.shape[:2], dtype=torch.bool)
+    remaining = remaining & (torch.arange(points.shape[1]) > 1)
+    empty = torch.zeros((len(points), 0), dtype=torch.long)
+    current = torch.ones(len(points), dtype=torch.long)
+    state = TourState(current, remaining, empty, remaining.sum(dim=1))
+    return TSPInstance.euclidean(points), state
+
+
+def test_cities_on_a_line_are_a_path():
+    points = torch.tensor([[[x, 0.0] for x in (0, 3, 1, 2, 4)]])
+    shares, multipliers, mean = shares_of_trees(points, None, 50)
+    expected = torch.zeros(5, 5)
+    for a, b in ((0, 2), (2, 3), (3, 1), (1, 4)):
+        expected[a, b] = expected[b, a] = 1
+    assert (shares[0] == expected).all()
+    assert (multipliers == 0).all()
+    assert mean.tolist() == [1.0]
+
+
+def test_a_star_becomes_a_path():
+    """The tree of a hub and its spokes is not a path; dearer edges of the hub make others enter."""
+    hub = [[0.0, 0], [-2, 0], [0, 0.9], [2, 0], [0, -2.1], [0, -3]]
+    points = torch.tensor([hub])
+    once, multipliers, _ = shares_of_trees(points, None, 1)
+    assert once[0].sum(dim=0).tolist() == [1, 2, 3, 1, 2, 1]
+    assert (multipliers == 0).all()
+    for trees in (100, 1000):
+        shares, multipliers, _ = shares_of_trees(points, None, trees)
+        assert (shares[0].sum(dim=0)[1:-1] - 2).abs().max() < 0.1
+        assert multipliers[0, 2] > 0.1
+        assert multipliers.abs().max() < 1
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 9), st.integers(0, 3), st.integers(0, 10**6))
+def test_shares_are_means_of_trees(num, absent, seed):
+    rng = np.random.default_rng(seed)
+    points = torch.from_numpy(rng.random((2, num + absent + 2, 2), dtype=np.float32))
+    present = torch.ones(2, num + absent + 2, dtype=torch.bool)
+    present[1, 1 + num : -1] = False
+    shares, multipliers, mean = shares_of_trees(points, present, 25)
+    torch.testing.assert_close(shares, shares.transpose(1, 2))
+    assert ((shares >= 0) & (shares <= 1 + 1e-5)).all()
+    assert (shares[:, [0, -1]].sum(dim=2) - 1).abs().max() < 1e-4
+    inner = present.sum(dim=1) - 2
+    torch.testing.assert_close(shares[:, 1:-1].sum(dim=(1, 2)), 2.0 * inner, rtol=1e-4, atol=1e-4)
+    assert (shares[1][~present[1]] == 0).all()
+    assert (multipliers[1][~present[1]] == 0).all()
+    lengths = (points[:, :, None] - points[:, None]).norm(dim=3)
+    expected = (shares * lengths).sum(dim=(1, 2)) / 2 / (inner + 1)
+    torch.testing.assert_close(mean, expected, rtol=1e-4, atol=1e-5)
+    # What is absent makes no difference.
+    kept = points[1:, present[1]]
+    torch.testing.assert_close(
+        shares_of_trees(kept, None, 25)[0][0], shares[1][present[1]][:, present[1]]
+    )
+
+
+def test_shares_tell_shortest_tours():
+    """Hardly any edge in nearly all trees is not in the tour, and few of the tour's are rare."""
+    problem = or_envs.make_problem("or_envs/TSP-v0", num_cities=20)
+    instance, _ = or_envs.sample(problem, 0, 30)
+    solver = make("routing/subtour_elimination", problem)
+    tours = np.array([solver.solve(instance.rows(np.array([row]))).actions for row in range(30)])
+    points = torch.from_numpy(instance.coordinates)
+    shares, _, _ = shares_of_trees(torch.cat([points, points[:, :1]], dim=1), None, 100)
+    edges = torch.zeros_like(shares, dtype=torch.bool)
+    edges[np.arange(30)[:, None], tours[:, :-1], tours[:, 1:]] = True
+    edges = edges | edges.transpose(1, 2)
+    edges, shares = edges[:, 1:-1, 1:-1], shares[:, 1:-1, 1:-1]
+    assert shares[edges].mean() > 0.8
+    assert edges[shares > 0.9].float().mean() > 0.95
+
+
+def test_features_do_not_depend_on_where_and_how_large(tmp_path):
+    model = model_of("TSP", tmp_path, policy_kwargs={**LINKED, "trees": 8})
+    points = torch.rand(6, 9, 2)
+    one = model.policy.tail(*path_of(points))
+    other = model.policy.tail(*path_of(4 * points.flip(2)))
+    torch.testing.assert_close(one.links, other.links)
+    torch.testing.assert_close(one.features[..., 4:], other.features[..., 4:])
+    assert one.features.shape[2] == view_of("TSP").num_features + NUM_FEATURES
+
+
+def test_features_by_hand(tmp_path):
+    """Cities on a line from the origin at 0 to the destination at 4: mean edge 1."""
+    model = model_of("TSP", tmp_path, policy_kwargs=LINKED)
+    points = [[[4.0, 0], [0, 0], [1, 0], [2, 0], [3, 0]]]
+    tail = model.policy.tail(*path_of(points))
+    near, far = np.exp(-1), np.exp(-2)
+    expected = [[1, 0, 0, 1, far], [0, 0, 0, near, near], [0, 1, 0, far, 1]]
+    torch.testing.assert_close(
+        tail.features[0, 1:-1, 4:], torch.tensor(expected, dtype=torch.float32)
+    )
+    torch.testing.assert_close(
+        tail.links[0], torch.diag(torch.ones(4), 1) + torch.diag(torch.ones(4), -1)
+    )
+
+
+def test_places_on_top_of_each_other_have_features(tmp_path):
+    model = model_of("TSP", tmp_path, policy_kwargs=LINKED)
+    corner = torch.tensor([[[0.0, 0.0]] * 5 + [[1.0, 1.0]]])
+    for points in (torch.zeros(2, 6, 2), torch.ones(2, 3, 2), corner):
+        tail = model.policy.tail(*path_of(points))
+        assert torch.isfinite(tail.features).all()
+        assert torch.isfinite(tail.links).all()
+
+
+def test_a_narrow_view_has_the_links_of_the_wide_one(tmp_path):
+    points = torch.rand(5, 12, 2)
+    remaining = torch.ones(5, 12, dtype=torch.bool)
+    remaining[0, 3:] = False
+    remaining[1, 6:9] = False
+    instance, state = path_of(points, remaining)
+    wide = model_of("TSP", tmp_path, policy_kwargs=LINKED).policy.tail(instance, state)
+    near = model_of("TSP", tmp_path, policy_kwargs={**LINKED, "neighbours": 3}).policy
+    narrow = near.tail(instance, state)
+    assert narrow.features.shape[1] == 5
+    for row in range(5):
+        there = narrow.present[row] if narrow.present is not None else torch.ones(5, dtype=bool)
+        nodes = narrow.actions[row, 1:-1, 0][there[1:-1]]
+        assert len(nodes) == min(3, int(state.remaining[row].sum()))
+        places = [0, *(wide.actions[row, 1:-1, 0].tolist().index(k) + 1 for k in nodes), -1]
+        rows = torch.nonzero(there)[:, 0]
+        torch.testing.assert_close(
+            narrow.links[row][rows][:, rows], wide.links[row][places][:, places]
+        )
+        torch.testing.assert_close(
+            narrow.features[row][rows][1:-1, 4:], wide.features[row][places][1:-1, 4:]
+        )
+        assert (narrow.links[row][~there] == 0).all()
+
+
+def test_trees_span_the_nearest_cities_only(tmp_path):
+    model = model_of("TSP", tmp_path, policy_kwargs=LINKED)
+    instance, state = path_of(torch.rand(2, WIDEST + 50, 2))
+    tail = model.policy.tail(instance, state)
+    assert tail.features.shape[1] == WIDEST + 2
+    same = model.policy.tail(*nearest("TSP", instance, state, WIDEST))
+    torch.testing.assert_close(tail.links, same.links)
+    scores, actions = model.policy.scores(instance, state)
+    assert scores.shape == actions.shape == (2, WIDEST + 2)
+
+
+@pytest.mark.parametrize("normalization", ["layer", "rezero"])
+def test_the_network_reads_links_and_pads_nothing_in(normalization, tmp_path):
+    torch.manual_seed(0)
+    model = model_of("TSP", tmp_path, policy_kwargs=LINKED)
+    network = BQNetwork(
+        view_of("TSP"), 32, 4, 2, 32, normalization=normalization, adjacent=True, linked=True
+    )
+    if normalization == "rezero":
+        for block in network.blocks:
+            torch.nn.init.ones_(block.alpha)
+    points = torch.rand(3, 8, 2)
+    remaining = torch.ones(3, 8, dtype=torch.bool)
+    remaining[0, 5:] = False
+    tail = model.policy.tail(*path_of(points, remaining))
+    scores = network(tail)
+    open_ = torch.isfinite(scores)
+    other = network(dataclasses.replace(tail, links=tail.links.flip(0)))
+    assert (other - scores)[open_].abs().max() > 1e-4
+    alone = model.policy.tail(*path_of(points[:1, :5]))
+    torch.testing.assert_close(network(alone)[0, :4], scores[0, :4])
+    tokens = network.encode(tail)
+    without = dataclasses.replace(tail, links=torch.zeros_like(tail.links))
+    gained = network.adjacency(tokens, tail) - network.adjacency(tokens, without)
+    expected = ((tail.links + 0.01) / 0.01).log()
+    off = ~torch.eye(8, dtype=torch.bool)
+    torch.testing.assert_close(gained[:, off], expected[:, off], rtol=1e-4, atol=1e-4)
+    (network.adjacency(tokens, tail)[:, off].sum() + scores[open_].sum()).backward()
+    assert all(p.grad is not None for p in network.parameters())
+
+
+def test_a_policy_with_trees(tmp_path):
+    """It learns, is written and read, and plays the same by observations as by states."""
+    model = model_of("TSP", tmp_path, adjacency=1.0, reinforce=0.3, groups=2, policy_kwargs=LINKED)
+    model.learn(600)
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    loaded = BQNCO.load(path)
+    assert loaded.policy.trees == 12
+    problem = or_envs.make_problem("or_envs/TSP-v0", num_cities=6)
+    instance, _ = or_envs.sample(problem, 0, 8)
+    data = instance.to_torch("cpu", torch.float64)
+    found = decoder("greedy", loaded.policy, problem)(data)
+    for name in ("beam:1", "beam:4", "reconstruct:3", "starts:2", "symmetries"):
+        searched = decoder(name, loaded.policy, problem)(data)
+        replayed = or_envs.simulate(problem, searched.actions.numpy(), instance)
+        np.testing.assert_allclose(searched.total_reward, replayed.total_reward, rtol=1e-6)
+    played = or_envs.simulate(problem, loaded.policy.rule(), instance)
+    np.testing.assert_array_equal(found.actions, played.actions)
+    env = gym.make("or_envs/TSP-v0", num_cities=6, mode="bq")
+    for seed in range(8):
+        seen, _ = env.reset(seed=seed)
+        for step in range(5):
+            action, _ = loaded.predict(seen, deterministic=True)
+            assert action == found.actions[seed, step]
+            seen, _, over, _, _ = env.step(action)
+        assert over
+
+
+def test_trees_are_for_tours(tmp_path):
+    with pytest.raises(ValueError, match=r"trees: expected an integer in 0..1000, .* TSP, got 3"):
+        model_of("CVRP", tmp_path, policy_kwargs={"trees": 3})
+    with pytest.raises(ValueError, match=r"trees: expected an integer in 0..1000"):
+        model_of("TSP", tmp_path, policy_kwargs={"trees": 1001})
