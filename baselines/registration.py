@@ -88,6 +88,7 @@ TABLE = {
     "inventory/genetic": "baselines.inventory.genetic:evolve",
     "routing/random": "baselines.common.random_rule:RandomRule",
     "routing/nearest_neighbour": "baselines.routing.rules:nearest_neighbour",
+    "routing/largest_share": "baselines.routing.rules:LargestShare",
     "routing/prize_ratio": "baselines.routing.rules:prize_ratio",
     "routing/insertion": "baselines.routing.insertion:Insertion",
     "routing/two_opt": "baselines.routing.insertion:two_opt",

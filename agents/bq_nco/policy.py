@@ -12,10 +12,11 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 
 from agents.bq_nco.network import BQNetwork
 from agents.bq_nco.observations import from_observation
-from agents.bq_nco.relaxation import MOST_TREES, WIDEST, relaxed
+from agents.bq_nco.relaxation import WIDEST, relaxed
 from agents.bq_nco.tails import Tail, candidates, nearest, view_of
 from agents.common.muon import Muon
 from or_envs.knapsack.problem import Knapsack
+from or_envs.routing.tree_shares import MOST_TREES
 from or_envs.routing.tsp import TSP
 
 #: Rows that the network sees at a time where no gradient is needed, times tokens.

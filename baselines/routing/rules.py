@@ -16,6 +16,9 @@ from or_envs.routing.orienteering import (
     OrienteeringState,
     within,
 )
+from or_envs.routing.tour import TourState
+from or_envs.routing.tree_shares import MOST_TREES, tree_shares
+from or_envs.routing.tsp import TSP, TSPInstance
 
 
 class NearestNeighbour:
@@ -25,6 +28,44 @@ class NearestNeighbour:
         """Return the next cities, (B,)."""
         way = metric.legs_from(np, instance, state.current)
         return np.where(state.remaining, way, np.inf).argmin(axis=1)
+
+
+class LargestShare:
+    """Travels along the edge that most 1-trees of the way home have; the shorter one wins a tie.
+
+    At every step the rest of the tour is relaxed anew, see :mod:`or_envs.routing.tree_shares`. It
+    is what an agent that reads these shares knows without having learnt anything.
+
+    Parameters
+    ----------
+    problem, seed
+        A TSP; the seed is not needed.
+    trees
+        1-trees of a step.
+
+    Raises
+    ------
+    ValueError
+        If the problem is another, or ``trees`` is out of range.
+    """
+
+    def __init__(self, problem: TSP, seed: int = 0, trees: int = 100) -> None:
+        check_problem(problem, TSP)
+        if not 1 <= trees <= MOST_TREES:
+            raise ValueError(f"trees: expected an integer in 1..{MOST_TREES}, got {trees}")
+        self.trees = trees
+
+    def __call__(self, instance: TSPInstance, state: TourState) -> np.ndarray:
+        """Return the next cities, (B,)."""
+        here = np.take_along_axis(instance.coordinates, state.current[:, None, None], axis=1)
+        points = np.concatenate([here, instance.coordinates], axis=1)
+        # The way leads from the current city through the remaining ones to city 0.
+        points = np.concatenate([points[:, :1], points[:, 2:], points[:, 1:2]], axis=1)
+        present = np.pad(state.remaining[:, 1:], ((0, 0), (1, 1)), constant_values=True)
+        shares, _, _ = tree_shares(points, present, self.trees)
+        share = np.where(state.remaining[:, 1:], shares[:, 0, 1:-1], -1.0)
+        way = metric.legs_from(np, instance, state.current)[:, 1:]
+        return np.lexsort((way, -share), axis=1)[:, 0] + 1
 
 
 class NearestCustomer:

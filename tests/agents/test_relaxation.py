@@ -5,19 +5,16 @@ from __future__ import annotations
 import dataclasses
 
 import gymnasium as gym
-import hypothesis.strategies as st
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
 
 import or_envs
 from agents.bq_nco.bq_nco import BQNCO
 from agents.bq_nco.network import BQNetwork
-from agents.bq_nco.relaxation import NUM_FEATURES, WIDEST, shares_of_trees
+from agents.bq_nco.relaxation import NUM_FEATURES, WIDEST
 from agents.bq_nco.search import decoder
 from agents.bq_nco.tails import nearest, view_of
-from baselines.registration import make
 from or_envs.routing.tour import TourState
 from or_envs.routing.tsp import TSPInstance
 from tests.agents.test_bq_nco import model_of
@@ -35,72 +32,6 @@ def path_of(points, remaining=None):
     current = torch.ones(len(points), dtype=torch.long)
     state = TourState(current, remaining, empty, remaining.sum(dim=1))
     return TSPInstance.euclidean(points), state
-
-
-def test_cities_on_a_line_are_a_path():
-    points = torch.tensor([[[x, 0.0] for x in (0, 3, 1, 2, 4)]])
-    shares, multipliers, mean = shares_of_trees(points, None, 50)
-    expected = torch.zeros(5, 5)
-    for a, b in ((0, 2), (2, 3), (3, 1), (1, 4)):
-        expected[a, b] = expected[b, a] = 1
-    assert (shares[0] == expected).all()
-    assert (multipliers == 0).all()
-    assert mean.tolist() == [1.0]
-
-
-def test_a_star_becomes_a_path():
-    """The tree of a hub and its spokes is not a path; dearer edges of the hub make others enter."""
-    hub = [[0.0, 0], [-2, 0], [0, 0.9], [2, 0], [0, -2.1], [0, -3]]
-    points = torch.tensor([hub])
-    once, multipliers, _ = shares_of_trees(points, None, 1)
-    assert once[0].sum(dim=0).tolist() == [1, 2, 3, 1, 2, 1]
-    assert (multipliers == 0).all()
-    for trees in (100, 1000):
-        shares, multipliers, _ = shares_of_trees(points, None, trees)
-        assert (shares[0].sum(dim=0)[1:-1] - 2).abs().max() < 0.1
-        assert multipliers[0, 2] > 0.1
-        assert multipliers.abs().max() < 1
-
-
-@settings(deadline=None, max_examples=30)
-@given(st.integers(1, 9), st.integers(0, 3), st.integers(0, 10**6))
-def test_shares_are_means_of_trees(num, absent, seed):
-    rng = np.random.default_rng(seed)
-    points = torch.from_numpy(rng.random((2, num + absent + 2, 2), dtype=np.float32))
-    present = torch.ones(2, num + absent + 2, dtype=torch.bool)
-    present[1, 1 + num : -1] = False
-    shares, multipliers, mean = shares_of_trees(points, present, 25)
-    torch.testing.assert_close(shares, shares.transpose(1, 2))
-    assert ((shares >= 0) & (shares <= 1 + 1e-5)).all()
-    assert (shares[:, [0, -1]].sum(dim=2) - 1).abs().max() < 1e-4
-    inner = present.sum(dim=1) - 2
-    torch.testing.assert_close(shares[:, 1:-1].sum(dim=(1, 2)), 2.0 * inner, rtol=1e-4, atol=1e-4)
-    assert (shares[1][~present[1]] == 0).all()
-    assert (multipliers[1][~present[1]] == 0).all()
-    lengths = (points[:, :, None] - points[:, None]).norm(dim=3)
-    expected = (shares * lengths).sum(dim=(1, 2)) / 2 / (inner + 1)
-    torch.testing.assert_close(mean, expected, rtol=1e-4, atol=1e-5)
-    # What is absent makes no difference.
-    kept = points[1:, present[1]]
-    torch.testing.assert_close(
-        shares_of_trees(kept, None, 25)[0][0], shares[1][present[1]][:, present[1]]
-    )
-
-
-def test_shares_tell_shortest_tours():
-    """Hardly any edge in nearly all trees is not in the tour, and few of the tour's are rare."""
-    problem = or_envs.make_problem("or_envs/TSP-v0", num_cities=20)
-    instance, _ = or_envs.sample(problem, 0, 30)
-    solver = make("routing/subtour_elimination", problem)
-    tours = np.array([solver.solve(instance.rows(np.array([row]))).actions for row in range(30)])
-    points = torch.from_numpy(instance.coordinates)
-    shares, _, _ = shares_of_trees(torch.cat([points, points[:, :1]], dim=1), None, 100)
-    edges = torch.zeros_like(shares, dtype=torch.bool)
-    edges[np.arange(30)[:, None], tours[:, :-1], tours[:, 1:]] = True
-    edges = edges | edges.transpose(1, 2)
-    edges, shares = edges[:, 1:-1, 1:-1], shares[:, 1:-1, 1:-1]
-    assert shares[edges].mean() > 0.8
-    assert edges[shares > 0.9].float().mean() > 0.95
 
 
 def test_features_do_not_depend_on_where_and_how_large(tmp_path):

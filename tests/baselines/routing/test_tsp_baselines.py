@@ -10,7 +10,7 @@ from baselines.common.solution import check_replay, replay
 from baselines.registration import make
 from baselines.routing.fast_tsp import FastTSP
 from baselines.routing.genetic import GeneticTSP, memetic
-from baselines.routing.rules import NearestNeighbour
+from baselines.routing.rules import LargestShare, NearestNeighbour
 from or_envs.core import sample, simulate
 from or_envs.routing.atsp import ATSP, ATSPInstance
 from or_envs.routing.tsp import TSP, TSPInstance
@@ -114,6 +114,35 @@ def test_nearest_neighbour_is_about_a_fifth_above_the_best_tours() -> None:
     best = np.array([solver.solve(instance.rows(r), time_limit=0.05).objective for r in rows])
     assert (best <= nearest + 1e-9).all()
     assert 1.18 < nearest.mean() / best.mean() < 1.29  # 23.2 % on 100 other instances
+
+
+def test_largest_shares_by_hand() -> None:
+    """On a line the trees are the tour; the rest of it, there and back, is a matter of ties."""
+    ends = np.array([[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0], [0.0, 0.4]]])
+    instance = TSPInstance.euclidean(ends)
+    tour = simulate(TSP(5), LargestShare(TSP(5)), instance)
+    assert -tour.total_reward[0] == pytest.approx(4.0)
+    # One tree, from city 0 through 1 and 2: its edges are there or not, and lengths break the tie.
+    lone = simulate(TSP(5), LargestShare(TSP(5), trees=1), instance)
+    assert lone.actions[0].tolist() == [4, 3, 2, 1]
+
+
+def test_largest_shares_are_better_than_nearest_neighbours() -> None:
+    problem = TSP(30)
+    instance, _ = sample(problem, 0, 40)
+    nearest = -simulate(problem, NearestNeighbour(), instance).total_reward
+    together = simulate(problem, LargestShare(problem), instance)
+    assert (-together.total_reward).mean() < 0.9 * nearest.mean()
+    for row in range(3):
+        alone = simulate(problem, LargestShare(problem), instance.rows(np.array([row])))
+        assert np.array_equal(alone.actions[0], together.actions[row])
+
+
+def test_largest_share_refuses() -> None:
+    with pytest.raises(ValueError, match=r"trees: expected an integer in 1..1000, got 0"):
+        LargestShare(TSP(5), trees=0)
+    with pytest.raises(ValueError, match="problem: expected TSP, got ATSP"):
+        LargestShare(ATSP(5))  # type: ignore[arg-type]
 
 
 def test_fast_tsp_finds_the_optimum_of_seven_cities() -> None:
