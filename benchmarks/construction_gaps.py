@@ -48,7 +48,13 @@ def decode(
     return costs
 
 
-def baseline(name: str, problem: AnyProblem, instance: Any, settings: dict[str, Any]) -> np.ndarray:
+def baseline(
+    name: str,
+    problem: AnyProblem,
+    instance: Any,
+    settings: dict[str, Any],
+    time_limit: float | None = None,
+) -> np.ndarray:
     """Costs (B,) of a baseline, replayed; bounds as they are."""
     contestant = make(name, problem, 0, **settings)
     if not hasattr(contestant, "solve"):
@@ -56,7 +62,7 @@ def baseline(name: str, problem: AnyProblem, instance: Any, settings: dict[str, 
     costs = np.empty(instance.num)
     for row in range(instance.num):
         one = instance.rows(np.array([row]))
-        solution = contestant.solve(one)
+        solution = contestant.solve(one, time_limit=time_limit)
         if solution.actions is None:
             costs[row] = solution.bound
         else:
@@ -72,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--num", type=int, default=1000, help="instances")
     parser.add_argument("--reference", required=True, help="baseline that gaps refer to")
     parser.add_argument("--reference-kwargs", nargs="+", type=key_value, default=[], metavar="K:V")
+    parser.add_argument("--reference-time-limit", type=float, help="seconds per instance")
     parser.add_argument("--baselines", nargs="*", default=[])
     parser.add_argument("--decoders", nargs="*", default=["greedy"])
     parser.add_argument("--device", default="cpu", help="of torch, for the agent")
@@ -84,7 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     instance, _ = or_envs.sample(problem, 0, args.num)
     one = instance.rows(np.array([0]))
     settings = dict(args.reference_kwargs)
-    reference = baseline(args.reference, problem, instance, settings)
+    limit = args.reference_time_limit
+    reference = baseline(args.reference, problem, instance, settings, limit)
     writer = csv.writer(sys.stdout)
     writer.writerow(COLUMNS)
 
@@ -100,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.flush()
 
     name = " ".join([args.reference, *(f"{k}:{v}" for k, v in settings.items())])
-    report(name, lambda data: baseline(args.reference, problem, data, settings))
+    report(name, lambda data: baseline(args.reference, problem, data, settings, limit))
     for name in args.baselines:
         report(name, lambda data, name=name: baseline(name, problem, data, {}))  # type: ignore[misc]
     for name in args.decoders:

@@ -443,7 +443,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         mine = share(self.groups, self.device)
         self.policy.set_training_mode(False)
         torch.manual_seed(first)
-        steps, advantages = draw_steps(
+        steps, advantages, own = draw_steps(
             self.policy,
             problem,
             instance if mine is None else instance.rows(mine),
@@ -451,7 +451,7 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         )
         self.policy.set_training_mode(True)
         self.policy.optimizer.zero_grad()
-        num = int(total(sum(len(step.rows) for step in steps), self.device))
+        num = int(total(own, self.device))
         surprise = descend(self.policy, steps, advantages.float(), num)
         self._descend()
         return total(surprise, self.device), num

@@ -136,8 +136,16 @@ class BQPolicy(BasePolicy):
 
         Given ``neighbours``, only so many nodes nearest to the current one are looked at (routing).
         """
+        return self.choose(instance, state, deterministic, neighbours)[0]
+
+    @torch.no_grad()
+    def choose(
+        self, instance: Any, state: Any, deterministic: bool = True, neighbours: int = 0
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Actions as by :meth:`decide`, and the policy's probabilities of them (B,)."""
         live = torch.nonzero(candidates(self.problem, instance, state).any(dim=1))[:, 0]
         played = torch.full((state.num,), self._stop(state), device=live.device)
+        chance = torch.ones(state.num, device=live.device)
         # As many rows at a time as fit into memory.
         most = neighbours or self.neighbours or state.remaining.shape[1]
         rows = max(_TOKENS // most, 1)
@@ -147,12 +155,14 @@ class BQPolicy(BasePolicy):
             if neighbours:
                 some = nearest(self.problem, *some, neighbours)
             scores, actions = self.scores(*some)
+            shares = scores.softmax(dim=1)
             if deterministic:
-                choice = scores.argmax(dim=1)
+                choice = scores.argmax(dim=1, keepdim=True)
             else:
-                choice = torch.multinomial(scores.softmax(dim=1), 1)[:, 0]
-            played[index] = actions.gather(1, choice[:, None])[:, 0]
-        return played
+                choice = torch.multinomial(shares, 1)
+            played[index] = actions.gather(1, choice)[:, 0]
+            chance[index] = shares.gather(1, choice)[:, 0].float()
+        return played, chance
 
     def _stop(self, state: Any) -> int:
         return state.remaining.shape[1] if self.problem == Knapsack.__name__ else 0

@@ -17,10 +17,13 @@ from agents.bq_nco.search import construct
 from agents.bq_nco.tails import candidates
 from or_envs.core.problem import AnyProblem
 
+#: What is likelier is not in doubt.
+_CERTAIN = 0.99
+
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """One step of drawn solutions that are not complete, with a choice to make.
+    """One step of drawn solutions that are not complete, with a choice to make and in doubt.
 
     Attributes
     ----------
@@ -40,18 +43,28 @@ class Step:
 
 def draw_steps(
     policy: BQPolicy, problem: AnyProblem, instance: Any, group_size: int
-) -> tuple[list[Step], torch.Tensor]:
+) -> tuple[list[Step], torch.Tensor, int]:
     """Draw ``group_size`` solutions of each instance.
+
+    Steps that the policy was all but certain of are left out: their gradient is next to nothing,
+    and they are most steps of a good policy.
 
     Returns
     -------
-    Their steps, and what each solution is better than the mean of its group, as a share of that
-    mean, (groups * group_size,).
+    Their steps in doubt; what each solution is better than the mean of its group, as a share of
+    that mean, (groups * group_size,); and the number of steps with a choice, certain ones included.
     """
     steps: list[Step] = []
+    num = 0
 
-    def visit(rows: torch.Tensor, some: Any, state: Any, actions: torch.Tensor) -> None:
-        live = torch.nonzero(candidates(policy.problem, some, state).any(dim=1))[:, 0]
+    def visit(
+        rows: torch.Tensor, some: Any, state: Any, actions: torch.Tensor, chance: torch.Tensor
+    ) -> None:
+        nonlocal num
+        free = candidates(policy.problem, some, state).any(dim=1)
+        num += int(free.sum())
+        # One at least, for processes that train together expect a gradient of each other.
+        live = torch.nonzero(free & (chance < (_CERTAIN if steps else torch.inf)))[:, 0]
         if len(live):
             steps.append(Step(rows[live], some.rows(live), state.rows(live), actions[live]))
 
@@ -59,7 +72,7 @@ def draw_steps(
     found = construct(policy, problem, instance.rows(every), deterministic=False, visit=visit)
     rewards = found.total_reward.reshape(-1, group_size)
     mean = rewards.mean(dim=1, keepdim=True)
-    return steps, ((rewards - mean) / mean.abs().clamp(min=1e-9)).flatten()
+    return steps, ((rewards - mean) / mean.abs().clamp(min=1e-9)).flatten(), num
 
 
 def descend(policy: BQPolicy, steps: list[Step], advantages: torch.Tensor, total: int) -> float:
@@ -68,11 +81,11 @@ def descend(policy: BQPolicy, steps: list[Step], advantages: torch.Tensor, total
     Parameters
     ----------
     total
-        Steps that the mean is over, those of other processes included.
+        Steps that the mean is over, certain ones and those of other processes included.
 
     Returns
     -------
-    The steps' own part of the mean negative log-probability.
+    The steps' own part of the mean negative log-probability, to which certain ones add nothing.
     """
     surprise = 0.0
     for step in steps:

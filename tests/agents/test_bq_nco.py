@@ -16,7 +16,7 @@ from agents.bq_nco.network import BQNetwork, squared_penalty
 from agents.bq_nco.reinforce import descend, draw_steps
 from agents.bq_nco.search import beam, construct, decoder, many_starts, reconstruct
 from agents.bq_nco.subproblems import SUBPROBLEMS, Draw
-from agents.bq_nco.tails import VIEWS, nearest, view_of
+from agents.bq_nco.tails import VIEWS, candidates, nearest, view_of
 from or_envs.core.sb3 import make_sb3_vec_env
 from or_envs.routing.tour import TourState
 from or_envs.routing.tsp import TSPInstance
@@ -552,6 +552,37 @@ def test_reconstruction_by_beams_that_hold_everything_is_optimal(tmp_path):
     np.testing.assert_allclose(found.total_reward, best, rtol=1e-9)
 
 
+def test_both_ends_go_on_where_the_policy_is_surer(tmp_path):
+    model = model_of("TSP", tmp_path)
+    model.learn(3000)
+    problem = or_envs.make_problem("or_envs/TSP-v0", num_cities=9)
+    instance, _ = or_envs.sample(problem, 0, 8)
+    data = instance.to_torch("cpu", torch.float32)
+    found = decoder("both_ends", model.policy, problem)(data)
+    replayed = or_envs.simulate(problem, found.actions.numpy(), instance)
+    np.testing.assert_allclose(found.total_reward, replayed.total_reward, rtol=1e-5)
+    sides = set()
+    for row in range(8):
+        ways = ([0], [0])
+        while len(ways[0]) + len(ways[1]) < 10:
+            options = []
+            for side in (0, 1):
+                rest = [k for k in range(1, 9) if k not in ways[0] + ways[1]]
+                nodes = [ways[1 - side][-1], ways[side][-1], *rest]
+                path = TSPInstance.euclidean(data.coordinates[row, nodes][None])
+                remaining = torch.arange(len(nodes))[None] > 1
+                empty = torch.zeros((1, 0), dtype=torch.long)
+                state = TourState(torch.tensor([1]), remaining, empty, remaining.sum(dim=1))
+                scores, actions = model.policy.scores(path, state)
+                chance, place = scores[0].softmax(dim=0).max(dim=0)
+                options.append((chance.item(), -side, nodes[actions[0, place]]))
+            _, side, city = max(options)
+            ways[-side].append(city)
+            sides.add(side)
+        assert found.actions[row].tolist() == ways[0][1:] + ways[1][:0:-1]
+    assert sides == {0, -1}
+
+
 def test_many_starts_are_tours_from_city_0(tmp_path):
     model = model_of("TSP", tmp_path)
     problem = problem_of("TSP")
@@ -716,6 +747,8 @@ def test_tokens_whose_neighbours_are_not_there_teach_nothing():
         ("TSP", "greedy:3", "expected greedy"),
         ("TSP", "oracle", "got 'oracle'"),
         ("CVRP", "starts:3", "for TSP only, got CVRP"),
+        ("ATSP", "both_ends", "for TSP only, got ATSP"),
+        ("TSP", "both_ends:2", "expected greedy"),
         ("Knapsack", "nearest:3", "for TSP, CVRP, Orienteering, ATSP only, got Knapsack"),
         ("ATSP", "symmetries", "for TSP, CVRP, Orienteering only, got ATSP"),
     ],
@@ -733,21 +766,50 @@ def test_drawn_steps_are_those_of_the_solutions(name, tmp_path):
     instance, _ = or_envs.sample(problem, 0, 3)
     data = instance.to_torch("cpu", torch.float64)
     torch.manual_seed(0)
-    steps, advantages = draw_steps(model.policy, problem, data, 4)
+    steps, advantages, num = draw_steps(model.policy, problem, data, 4)
     torch.manual_seed(0)
     every = torch.arange(3).repeat_interleave(4)
-    drawn = construct(model.policy, problem, data.rows(every), deterministic=False)
     played = [[] for _ in range(12)]
+    free = 0
+
+    def visit(rows, some, state, actions, chance):
+        nonlocal free
+        choice = candidates(name, some, state).any(dim=1)
+        scores, outputs = model.policy.scores(some, state)
+        log = scores.log_softmax(dim=1).masked_fill(outputs != actions[:, None], -torch.inf)
+        expected = torch.where(choice, log.amax(dim=1).exp(), 1.0)
+        torch.testing.assert_close(chance, expected.float(), rtol=1e-4, atol=1e-5)
+        for row, action, some_choice, likely in zip(
+            rows.tolist(), actions.tolist(), choice.tolist(), chance.tolist(), strict=True
+        ):
+            free += some_choice
+            # A stop without another choice teaches nothing, and certain steps next to nothing.
+            if some_choice and (likely < 0.99 or len(played[row]) == 0):
+                played[row].append(action)
+
+    drawn = construct(model.policy, problem, data.rows(every), deterministic=False, visit=visit)
+    found = [[] for _ in range(12)]
     for step in steps:
         for row, action in zip(step.rows.tolist(), step.actions.tolist(), strict=True):
-            played[row].append(action)
-    for row, actions in enumerate(played):
-        # A stop without another choice teaches nothing and is left out.
-        assert actions == drawn.actions[row, : len(actions)].tolist()
-        assert len(actions) >= (drawn.actions[row] >= 0).sum() - 1
+            found[row].append(action)
+    assert found == played
+    assert num == free > 0
     rewards = drawn.total_reward.reshape(3, 4)
     mean = rewards.mean(dim=1, keepdim=True)
     torch.testing.assert_close(advantages.reshape(3, 4), (rewards - mean) / mean.abs())
+
+
+def test_certain_steps_are_left_out(tmp_path):
+    """Scores times 1,000 leave no doubt: the first step of each solution is kept all the same."""
+    model = model_of("TSP", tmp_path)
+    with torch.no_grad():
+        model.policy.network.score.weight.mul_(1e5)
+    problem = problem_of("TSP")
+    instance, _ = or_envs.sample(problem, 0, 3)
+    data = instance.to_torch("cpu", torch.float32)
+    steps, _, num = draw_steps(model.policy, problem, data, 2)
+    assert sum(len(step.rows) for step in steps) < 2 + 6 < num == 6 * 5
+    assert len(steps[0].rows) == 6
 
 
 def test_the_gradient_makes_better_solutions_likelier(tmp_path):
@@ -756,7 +818,7 @@ def test_the_gradient_makes_better_solutions_likelier(tmp_path):
     problem = problem_of("TSP")
     instance, _ = or_envs.sample(problem, 0, 2)
     data = instance.to_torch("cpu", torch.float32)
-    steps, advantages = draw_steps(model.policy, problem, data, 6)
+    steps, advantages, total = draw_steps(model.policy, problem, data, 6)
     advantages = advantages.float()
 
     def likelihood():
@@ -767,7 +829,6 @@ def test_the_gradient_makes_better_solutions_likelier(tmp_path):
             terms.append((advantages[step.rows] * scores.log_softmax(dim=1)[place]).sum())
         return torch.stack(terms).sum()
 
-    total = sum(len(step.rows) for step in steps)
     model.policy.zero_grad()
     descend(model.policy, steps, advantages, total)
     found = [p.grad.clone() for p in model.policy.parameters() if p.grad is not None]
