@@ -106,6 +106,8 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"BQPolicy": BQPolicy}
     #: Whether several processes can train one model, see :mod:`agents.common.distributed`.
     data_parallel: ClassVar[bool] = True
+    #: Rollouts between checkpoints; one is ``dev_every`` updates, minutes of work.
+    checkpoint_every: ClassVar[int] = 1
     #: What its training curve shows.
     curve_labels: ClassVar[tuple[str, str]] = (
         "sub-problems",

@@ -176,15 +176,16 @@ def learn_resumable(
     path
         Checkpoint to read and to write.
     every
-        Rollouts between checkpoints (default: 10; a twentieth of the training where there is a
-        replay buffer, for then rollouts are short and checkpoints large).
+        Rollouts between checkpoints (default: the algorithm's ``checkpoint_every`` or 10; a
+        twentieth of the training where there is a replay buffer, for then rollouts are short and
+        checkpoints large).
     callback
         Called as by ``learn``; what it remembers is not in the checkpoint.
     """
     if Path(path).exists():
         resume(model, path)
     if every is None:
-        every = 10
+        every = getattr(model, "checkpoint_every", 10)
         if isinstance(model, OffPolicyAlgorithm):
             assert isinstance(model.train_freq, TrainFreq)
             every = max(1, total_timesteps // (20 * model.train_freq.frequency * model.n_envs))

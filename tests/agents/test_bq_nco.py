@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from stable_baselines3.common.callbacks import BaseCallback
 
 import baselines.registration
 import or_envs
@@ -919,6 +920,27 @@ def test_a_resumed_training_is_the_same(tmp_path, settings):
         whole.policy.state_dict().values(), resumed.policy.state_dict().values(), strict=True
     ):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_a_killed_training_loses_no_more_than_a_block(tmp_path):
+    from agents.common.checkpoint import learn_resumable, resume
+
+    killed = model_of("TSP", tmp_path)
+
+    class Kill(BaseCallback):
+        def _on_rollout_start(self):
+            if self.n_calls >= 20:  # of updates, ten to a block
+                raise KeyboardInterrupt
+
+        def _on_step(self):
+            return True
+
+    file = tmp_path / "killed.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        learn_resumable(killed, 5000, file, callback=Kill())
+    resumed = model_of("TSP", tmp_path)
+    resume(resumed, file)
+    assert resumed._n_updates == 20
 
 
 def test_first_loss_is_that_of_a_uniform_choice(tmp_path):
