@@ -13,15 +13,17 @@ from array_api_compat import torch as xp
 
 from agents.bq_nco.tails import Tail
 from or_envs.core.arrays import gather
+from or_envs.routing import tree_shares
 from or_envs.routing.tour import TourState
-from or_envs.routing.tree_shares import tree_shares
 from or_envs.routing.tsp import TSPInstance
 
 #: Features that the relaxation adds to those of a token.
-NUM_FEATURES = 5
+NUM_FEATURES = 6
 #: Cities, the nearest ones to the current city, that trees span at most: the time of a tree is that
 #: number squared.
 WIDEST = 100
+#: 1-trees for each likely next city.
+LOOK_AHEAD = 60
 #: The network is not told of larger multipliers, in mean edges.
 _LARGEST = 10.0
 
@@ -30,7 +32,8 @@ def relaxed(tail: Tail, instance: TSPInstance, state: TourState, trees: int) -> 
     """Return the tail with what the relaxation of the way from the current city home knows.
 
     Tokens get the shares of trees with their edges to the origin and to the destination, their
-    multiplier in units of the mean edge, and how much longer than the best one both edges are, as
+    multiplier in units of the mean edge, how much longer than the best one both edges are by their
+    reduced costs, and how much longer the relaxation gets if the way goes there first, both as
     exp(-difference in mean edges).
 
     Parameters
@@ -49,8 +52,11 @@ def relaxed(tail: Tail, instance: TSPInstance, state: TourState, trees: int) -> 
     nodes[:, 0] = state.current
     points = gather(xp, instance.coordinates, nodes).float()
     there = torch.nn.functional.pad(present, (1, 1), value=True)
-    found = tree_shares(points.cpu().numpy(), there.cpu().numpy(), trees)
-    shares, multipliers, mean = (torch.from_numpy(each).to(points.device) for each in found)
+    found = tree_shares.relax(points.cpu().numpy(), there.cpu().numpy(), trees, LOOK_AHEAD)
+    shares, multipliers, mean, increases = (
+        torch.from_numpy(getattr(found, field.name)).to(points.device)
+        for field in dataclasses.fields(found)
+    )
     mean = mean.clamp(min=torch.finfo(torch.float32).tiny)[:, None]
     inner = torch.nn.functional.pad(present, (1, 1))
     features = [shares[:, 0], shares[:, -1], (multipliers / mean).clamp(-_LARGEST, _LARGEST)]
@@ -59,6 +65,7 @@ def relaxed(tail: Tail, instance: TSPInstance, state: TourState, trees: int) -> 
         away = away.masked_fill(~inner, torch.inf)
         least = away.amin(dim=1, keepdim=True).nan_to_num(posinf=0.0)
         features.append(((least - away) / mean).exp())
+    features.append((-increases / mean).exp())
     # Where the tail's tokens are among these.
     place = torch.zeros_like(state.remaining, dtype=torch.long)
     place = place.scatter(1, order, torch.arange(1, most + 1, device=order.device).expand_as(order))

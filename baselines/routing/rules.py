@@ -17,7 +17,7 @@ from or_envs.routing.orienteering import (
     within,
 )
 from or_envs.routing.tour import TourState
-from or_envs.routing.tree_shares import MOST_TREES, tree_shares
+from or_envs.routing.tree_shares import MOST_TREES, relax
 from or_envs.routing.tsp import TSP, TSPInstance
 
 
@@ -42,30 +42,39 @@ class LargestShare:
         A TSP; the seed is not needed.
     trees
         1-trees of a step.
+    look_ahead
+        1-trees for each of the likely next cities, where there are several: the one that makes the
+        relaxation the least longer is taken. 0: the largest share decides.
 
     Raises
     ------
     ValueError
-        If the problem is another, or ``trees`` is out of range.
+        If the problem is another, or a number of trees is out of range.
     """
 
-    def __init__(self, problem: TSP, seed: int = 0, trees: int = 100) -> None:
+    def __init__(self, problem: TSP, seed: int = 0, trees: int = 100, look_ahead: int = 0) -> None:
         check_problem(problem, TSP)
-        if not 1 <= trees <= MOST_TREES:
-            raise ValueError(f"trees: expected an integer in 1..{MOST_TREES}, got {trees}")
+        for name, number, least in (("trees", trees, 1), ("look_ahead", look_ahead, 0)):
+            if not least <= number <= MOST_TREES:
+                raise ValueError(
+                    f"{name}: expected an integer in {least}..{MOST_TREES}, got {number}"
+                )
         self.trees = trees
+        self.look_ahead = look_ahead
 
     def __call__(self, instance: TSPInstance, state: TourState) -> np.ndarray:
         """Return the next cities, (B,)."""
         here = np.take_along_axis(instance.coordinates, state.current[:, None, None], axis=1)
-        points = np.concatenate([here, instance.coordinates], axis=1)
         # The way leads from the current city through the remaining ones to city 0.
-        points = np.concatenate([points[:, :1], points[:, 2:], points[:, 1:2]], axis=1)
+        cities = instance.coordinates
+        points = np.concatenate([here, cities[:, 1:], cities[:, :1]], axis=1)
         present = np.pad(state.remaining[:, 1:], ((0, 0), (1, 1)), constant_values=True)
-        shares, _, _ = tree_shares(points, present, self.trees)
-        share = np.where(state.remaining[:, 1:], shares[:, 0, 1:-1], -1.0)
+        found = relax(points, present, self.trees, self.look_ahead)
+        share = np.where(state.remaining[:, 1:], found.shares[:, 0, 1:-1], -1.0)
         way = metric.legs_from(np, instance, state.current)[:, 1:]
-        return np.lexsort((way, -share), axis=1)[:, 0] + 1
+        # Without looking ahead, all increases are infinite.
+        keys = (way, -share, found.increases[:, 1:-1])
+        return np.lexsort(keys, axis=1)[:, 0] + 1
 
 
 class NearestCustomer:

@@ -10,6 +10,8 @@ is to be in a shortest path.
 # mypy: disable-error-code="no-untyped-def"
 from __future__ import annotations
 
+import dataclasses
+
 import numba
 import numpy as np
 
@@ -17,17 +19,43 @@ from or_envs.routing.one_tree import one_tree
 
 #: Trees at most, so that weights of the mean stay within single precision.
 MOST_TREES = 1000
+#: Where one of the origin's edges is in such a share of the trees, no other is looked at.
+SURE = 0.97
+#: Edges of the origin that are looked at: so many, with such shares at least.
+_CANDIDATES, _UNLIKELY = 4, 0.02
 #: Weight of a tree in the mean that it enters, but for the first ones.
 _WEIGHT = 0.03
 #: The goal of the first step lies by this share above the longest 1-tree so far; less and less.
-_AHEAD = 0.08
+_AHEAD, _AHEAD_AGAIN = 0.08, 0.02
 #: Share of the way to the goal that the first step goes, and that all do at least.
-_FIRST, _LEAST = 2.0, 0.05
+_FIRST, _FIRST_AGAIN, _LEAST = 2.0, 1.0, 0.05
 
 
-def tree_shares(
-    points: np.ndarray, present: np.ndarray, trees: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+@dataclasses.dataclass(frozen=True)
+class Relaxation:
+    """What the relaxation of B paths of n points says, in single precision.
+
+    Attributes
+    ----------
+    shares
+        Share of 1-trees that each edge is in, symmetric (B, n, n).
+    multipliers
+        The best ones (B, n), 0 at both ends, in units of distance.
+    mean
+        The mean edge (B,), 0 where no points lie between the ends.
+    increases
+        How much longer the longest 1-tree gets if the path goes from its origin to this point,
+        against the best such point, in units of distance (B, n); infinite for points that were not
+        looked at.
+    """
+
+    shares: np.ndarray
+    multipliers: np.ndarray
+    mean: np.ndarray
+    increases: np.ndarray
+
+
+def relax(points: np.ndarray, present: np.ndarray, trees: int, look_ahead: int = 0) -> Relaxation:
     """Relax paths from the first point to the last one through all others.
 
     Parameters
@@ -36,31 +64,41 @@ def tree_shares(
         (B, n, 2), and which of the points are there, bool (B, n).
     trees
         How many 1-trees, at most :data:`MOST_TREES`.
-
-    Returns
-    -------
-    Share of 1-trees that each edge is in, symmetric (B, n, n); the best multipliers (B, n), 0 at
-    both ends, in units of distance; and the mean edge (B,), 0 where no points lie between the ends.
-    All in single precision.
+    look_ahead
+        1-trees for each of the likely next points, of which the relaxation of the rest is then
+        solved anew; 0: none is looked at.
     """
     num, size, _ = points.shape
-    shares = np.zeros((num, size, size), np.float32)
-    multipliers, mean = np.zeros((num, size), np.float32), np.zeros(num, np.float32)
-    _relax(points.astype(np.float32), present, trees, shares, multipliers, mean)
-    return shares, multipliers, mean
+    found = Relaxation(
+        np.zeros((num, size, size), np.float32),
+        np.zeros((num, size), np.float32),
+        np.zeros(num, np.float32),
+        np.full((num, size), np.inf, np.float32),
+    )
+    arrays = (found.shares, found.multipliers, found.mean, found.increases)
+    _relax(points.astype(np.float32), present, trees, look_ahead, *arrays)
+    return found
 
 
 @numba.njit(cache=True, nogil=True)
-def _relax(points, present, trees, shares, multipliers, mean):
+def _relax(points, present, trees, look_ahead, shares, multipliers, mean, increases):
     for row in range(len(points)):
         inner = np.nonzero(present[row, 1:-1])[0] + 1
         if len(inner):
-            mean[row] = _relax_one(points[row], inner, trees, shares[row], multipliers[row])
+            mean[row] = _relax_one(
+                points[row],
+                inner,
+                trees,
+                look_ahead,
+                shares[row],
+                multipliers[row],
+                increases[row],
+            )
 
 
 @numba.njit(cache=True, nogil=True)
-def _relax_one(points, inner, trees, shares, multipliers):
-    """Fill the shares and the multipliers of one path, and return its mean edge."""
+def _relax_one(points, inner, trees, look_ahead, shares, multipliers, increases):
+    """Fill what is known of one path, and return its mean edge."""
     cities, final = len(inner), len(points) - 1
     between = np.empty((cities, cities), np.float32)
     out, back = np.empty(cities, np.float32), np.empty(cities, np.float32)
@@ -70,13 +108,68 @@ def _relax_one(points, inner, trees, shares, multipliers):
             between[i, j] = between[j, i] = _distance(place, points[inner[j]])
         between[i, i] = 0
         out[i], back[i] = _distance(place, points[0]), _distance(place, points[final])
-    now, best = np.zeros(cities, np.float32), np.zeros(cities, np.float32)
-    excess = np.empty(cities, np.float32)
+    inside = np.zeros((cities, cities), np.float32)
+    opening, closing = np.zeros(cities, np.float32), np.zeros(cities, np.float32)
+    best = np.zeros(cities, np.float32)
+    _ascend(between, out, back, best, trees, _FIRST, _AHEAD, inside, opening, closing)
+    total = np.float32(0)
+    for i in range(cities):
+        a = inner[i]
+        multipliers[a] = best[i]
+        shares[0, a] = shares[a, 0] = opening[i]
+        shares[final, a] = shares[a, final] = closing[i]
+        total += opening[i] * out[i] + closing[i] * back[i]
+        for j in range(cities):
+            shares[a, inner[j]] = inside[i, j]
+            total += inside[i, j] * between[i, j] / 2
+    if look_ahead:
+        order = np.argsort(-opening)
+        likely = min(cities, _CANDIDATES)
+        if opening[order[0]] > SURE:
+            likely = 1
+        least = np.float32(1e30)
+        for k in range(likely):
+            city = order[k]
+            if k > 1 and opening[city] < _UNLIKELY:
+                break
+            length = np.float32(0)
+            if likely > 1:
+                length = out[city] + _rest(between, back, best, city, look_ahead)
+            increases[inner[city]] = length
+            least = min(least, increases[inner[city]])
+        increases -= np.float32(least)
+    return total / (cities + 1)
+
+
+@numba.njit(cache=True, nogil=True)
+def _rest(between, back, multipliers, city, trees):
+    """Length of the longest 1-tree of the way from a city home, by multipliers near these."""
+    others = np.nonzero(np.arange(len(back)) != city)[0]
+    if len(others) == 0:
+        return back[city]
+    num = len(others)
+    inner = np.empty((num, num), np.float32)
+    for i in range(num):
+        for j in range(num):
+            inner[i, j] = between[others[i], others[j]]
+    inside = np.zeros((num, num), np.float32)
+    ends = np.zeros(num, np.float32), np.zeros(num, np.float32)
+    now, out = multipliers[others], between[city][others]
+    return _ascend(inner, out, back[others], now, trees, _FIRST_AGAIN, _AHEAD_AGAIN, inside, *ends)
+
+
+@numba.njit(cache=True, nogil=True)
+def _ascend(between, out, back, best, trees, first_step, ahead, inside, opening, closing):
+    """Move multipliers up from ``best``, where the best ones go, and return their 1-tree's length.
+
+    ``inside``, ``opening`` and ``closing`` get the shares of edges between cities, of the origin
+    and of the destination.
+    """
+    cities = len(best)
+    now, excess = best.copy(), np.empty(cities, np.float32)
     away, cost = np.empty(cities, np.float32), np.empty(cities, np.float32)
     parent, edges = np.empty(cities, np.int32), np.empty((cities - 1, 2), np.int64)
     # Sums with growing weights, which cost nothing per edge that a tree does not have.
-    inside = np.zeros((cities, cities), np.float32)
-    opening, closing = np.zeros(cities, np.float32), np.zeros(cities, np.float32)
     kept, bound = np.float32(1), np.float32(-1e30)
     for number in range(trees):
         value, first, last = one_tree(between, out, back, now, edges, away, parent, cost)
@@ -109,19 +202,12 @@ def _relax_one(points, inner, trees, shares, multipliers):
             best[:] = now
             break
         left = 1 - number / trees
-        goal = bound + _AHEAD * left * abs(bound)
-        now += np.float32((_LEAST + _FIRST * left) * (goal - value) / norm) * excess
-    total = np.float32(0)
-    for i in range(cities):
-        a = inner[i]
-        multipliers[a] = best[i]
-        shares[0, a] = shares[a, 0] = opening[i] * kept
-        shares[final, a] = shares[a, final] = closing[i] * kept
-        total += (opening[i] * out[i] + closing[i] * back[i]) * kept
-        for j in range(cities):
-            shares[a, inner[j]] = inside[i, j] * kept
-            total += inside[i, j] * kept * between[i, j] / 2
-    return total / (cities + 1)
+        goal = bound + ahead * left * abs(bound)
+        now += np.float32((_LEAST + first_step * left) * (goal - value) / norm) * excess
+    inside *= kept
+    opening *= kept
+    closing *= kept
+    return bound
 
 
 @numba.njit(cache=True, nogil=True)

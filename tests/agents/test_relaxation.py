@@ -50,7 +50,8 @@ def test_features_by_hand(tmp_path):
     points = [[[4.0, 0], [0, 0], [1, 0], [2, 0], [3, 0]]]
     tail = model.policy.tail(*path_of(points))
     near, far = np.exp(-1), np.exp(-2)
-    expected = [[1, 0, 0, 1, far], [0, 0, 0, near, near], [0, 1, 0, far, 1]]
+    # Where all trees agree on the next city, no other is looked at.
+    expected = [[1, 0, 0, 1, far, 1], [0, 0, 0, near, near, 0], [0, 1, 0, far, 1, 0]]
     torch.testing.assert_close(
         tail.features[0, 1:-1, 4:], torch.tensor(expected, dtype=torch.float32)
     )

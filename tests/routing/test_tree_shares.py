@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+
 import hypothesis.strategies as st
 import numpy as np
+import pytest
 from hypothesis import given, settings
 
 import or_envs
 from baselines.registration import make
-from or_envs.routing.tree_shares import tree_shares
+from or_envs.routing import tree_shares
 
 
 def relax(points, trees):
-    return tree_shares(points, np.ones(points.shape[:2], bool), trees)
+    found = tree_shares.relax(points, np.ones(points.shape[:2], bool), trees)
+    return found.shares, found.multipliers, found.mean
 
 
 def test_cities_on_a_line_are_a_path():
@@ -47,7 +51,9 @@ def test_shares_are_means_of_trees(num, absent, seed):
     points = rng.random((2, num + absent + 2, 2))
     present = np.ones((2, num + absent + 2), bool)
     present[1, 1 + num : -1] = False
-    shares, multipliers, mean = tree_shares(points, present, 25)
+    found = tree_shares.relax(points, present, 25)
+    shares, multipliers, mean = found.shares, found.multipliers, found.mean
+    assert np.isinf(found.increases).all()
     np.testing.assert_array_equal(shares, shares.transpose(0, 2, 1))
     assert ((shares >= 0) & (shares <= 1 + 1e-5)).all()
     np.testing.assert_allclose(shares[:, [0, -1]].sum(axis=2), 1, rtol=1e-4)
@@ -77,3 +83,42 @@ def test_shares_tell_shortest_tours():
     edges, shares = edges[:, 1:-1, 1:-1], shares[:, 1:-1, 1:-1]
     assert shares[edges].mean() > 0.8
     assert edges[shares > 0.9].mean() > 0.95
+
+
+def test_nothing_is_looked_at_where_all_trees_agree():
+    points = np.array([[[x, 0.0] for x in (0, 3, 1, 2, 4)]])
+    found = tree_shares.relax(points, np.ones((1, 5), bool), 50, look_ahead=20)
+    assert found.increases[0].tolist() == [np.inf, np.inf, 0, np.inf, np.inf]
+
+
+def test_increases_are_near_true_regrets():
+    """Of a likely next city: the shortest way by it, less that by the best one, all tried."""
+    rng = np.random.default_rng(0)
+    points = rng.random((60, 8, 2))
+    found = tree_shares.relax(points, np.ones((60, 8), bool), 100, look_ahead=60)
+    orders = np.array(list(itertools.permutations(range(1, 7))))
+    ways = np.concatenate([np.zeros((720, 1), int), orders, np.full((720, 1), 7)], axis=1)
+    errors, regrets = [], []
+    for row in range(60):
+        legs = np.linalg.norm(np.diff(points[row][ways], axis=1), axis=2).sum(axis=1)
+        looked_at = np.flatnonzero(np.isfinite(found.increases[row]))
+        assert found.increases[row, looked_at].min() == 0
+        best = {k: legs[ways[:, 1] == k].min() for k in looked_at}
+        if len(looked_at) == 1:
+            assert best[looked_at[0]] == pytest.approx(legs.min())
+            continue
+        assert len(looked_at) <= 4
+        regret = np.array([best[k] for k in looked_at]) - min(best.values())
+        regrets += regret.tolist()
+        errors += np.abs(found.increases[row, looked_at] - regret).tolist()
+    assert len(regrets) > 20
+    assert np.mean(errors) < 0.2 * np.mean(regrets)
+
+
+def test_what_is_looked_at_does_not_change_the_rest():
+    points = np.random.default_rng(1).random((5, 30, 2))
+    here = np.ones((5, 30), bool)
+    plain, looked = tree_shares.relax(points, here, 40), tree_shares.relax(points, here, 40, 30)
+    np.testing.assert_array_equal(plain.shares, looked.shares)
+    np.testing.assert_array_equal(plain.multipliers, looked.multipliers)
+    np.testing.assert_array_equal(plain.mean, looked.mean)

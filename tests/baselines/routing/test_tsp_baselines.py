@@ -133,6 +133,8 @@ def test_largest_shares_are_better_than_nearest_neighbours() -> None:
     nearest = -simulate(problem, NearestNeighbour(), instance).total_reward
     together = simulate(problem, LargestShare(problem), instance)
     assert (-together.total_reward).mean() < 0.9 * nearest.mean()
+    looking = simulate(problem, LargestShare(problem, look_ahead=40), instance)
+    assert looking.total_reward.mean() > together.total_reward.mean()
     for row in range(3):
         alone = simulate(problem, LargestShare(problem), instance.rows(np.array([row])))
         assert np.array_equal(alone.actions[0], together.actions[row])
@@ -141,6 +143,8 @@ def test_largest_shares_are_better_than_nearest_neighbours() -> None:
 def test_largest_share_refuses() -> None:
     with pytest.raises(ValueError, match=r"trees: expected an integer in 1..1000, got 0"):
         LargestShare(TSP(5), trees=0)
+    with pytest.raises(ValueError, match=r"look_ahead: expected an integer in 0..1000, got -1"):
+        LargestShare(TSP(5), look_ahead=-1)
     with pytest.raises(ValueError, match="problem: expected TSP, got ATSP"):
         LargestShare(ATSP(5))  # type: ignore[arg-type]
 
