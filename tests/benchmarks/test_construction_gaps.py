@@ -3,8 +3,6 @@
 import csv
 from pathlib import Path
 
-import pytest
-
 from benchmarks import construction_gaps
 
 TRAINED = Path(construction_gaps.__file__).parent / "trained" / "bq_nco-TSP-20"
@@ -38,5 +36,6 @@ def test_the_reference_has_its_time_limit(monkeypatch, capsys):
     rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
     names = [reference, other, "bq_nco greedy", "bq_nco both_ends"]
     assert [row["contestant"] for row in rows] == names
-    assert float(rows[0]["gap_percent"]) == pytest.approx(0, abs=1e-9)
-    assert all(float(row["gap_percent"]) > -1e-9 for row in rows)
+    # It searches as long as it may, and anew for its own row.
+    assert abs(float(rows[0]["gap_percent"])) < 1
+    assert all(-1 < float(row["gap_percent"]) < 20 for row in rows)
