@@ -31,7 +31,7 @@ class NearestNeighbour:
 
 
 class LargestShare:
-    """Travels along the edge that most 1-trees of the way home have; the shorter one wins a tie.
+    """Travels along the edge that most 1-trees of the way home have, or to the best likely city.
 
     At every step the rest of the tour is relaxed anew, see :mod:`or_envs.routing.tree_shares`. It
     is what an agent that reads these shares knows without having learnt anything.
@@ -44,7 +44,7 @@ class LargestShare:
         1-trees of a step.
     look_ahead
         1-trees for each of the likely next cities, where there are several: the one that makes the
-        relaxation the least longer is taken. 0: the largest share decides.
+        relaxation the least longer is taken. 0: the largest share decides, then the shorter edge.
 
     Raises
     ------
@@ -52,7 +52,7 @@ class LargestShare:
         If the problem is another, or a number of trees is out of range.
     """
 
-    def __init__(self, problem: TSP, seed: int = 0, trees: int = 100, look_ahead: int = 0) -> None:
+    def __init__(self, problem: TSP, seed: int = 0, trees: int = 100, look_ahead: int = 60) -> None:
         check_problem(problem, TSP)
         for name, number, least in (("trees", trees, 1), ("look_ahead", look_ahead, 0)):
             if not least <= number <= MOST_TREES:
