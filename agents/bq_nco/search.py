@@ -225,9 +225,14 @@ def both_ends(policy: BQPolicy, instance: TSPInstance) -> Construction:
     place = torch.arange(cities - 1, device=device).expand(num, -1)
     back = torch.gather(ways[1], 1, cities - 2 - place)
     tours = torch.where(place < lengths[0][:, None], ways[0, :, :-1], back)
-    points = gather(xp, instance.coordinates, torch.nn.functional.pad(tours, (1, 0)))
+    return _closed(instance, torch.nn.functional.pad(tours, (1, 0)))
+
+
+def _closed(instance: TSPInstance, tours: torch.Tensor) -> Construction:
+    """What tours (B, N) that begin at city 0 are as solutions."""
+    points = gather(xp, instance.coordinates, tours)
     length = (points - points.roll(-1, dims=1)).norm(dim=2).sum(dim=1)
-    return Construction(-length, tours)
+    return Construction(-length, tours[:, 1:])
 
 
 def symmetries(policy: BQPolicy, problem: AnyProblem, instance: Any) -> Construction:
@@ -331,10 +336,7 @@ def reconstruct(
         tours = torch.cat([merged, tours[:, many * size :]], dim=1)
     zero = (tours == 0).long().argmax(dim=1)
     places = (zero[:, None] + torch.arange(cities, device=device)) % cities
-    tours = torch.gather(tours, 1, places)
-    points = gather(xp, instance.coordinates, tours)
-    length = (points - points.roll(-1, dims=1)).norm(dim=2).sum(dim=1)
-    return Construction(-length, tours[:, 1:])
+    return _closed(instance, torch.gather(tours, 1, places))
 
 
 def decoder(name: str, policy: BQPolicy, problem: AnyProblem) -> Callable[[Any], Construction]:

@@ -13,7 +13,7 @@ from baselines.common.solution import Solution
 from baselines.routing.insertion import nearest_tour
 from baselines.routing.iterated_local_search import descend, neighbours
 from or_envs.routing import metric
-from or_envs.routing.one_tree import one_tree
+from or_envs.routing.one_tree import count_excess, one_tree
 from or_envs.routing.tsp import TSP, TSPInstance
 
 #: Times that the step is halved.
@@ -80,13 +80,7 @@ def ascend(distances, multipliers, bound, length, scale, iterations):
         if value > bound:
             bound = value
             best[:] = multipliers
-        excess[:] = -2
-        for k in range(num - 1):
-            excess[edges[k, 0]] += 1
-            excess[edges[k, 1]] += 1
-        excess[first] += 1
-        excess[last] += 1
-        norm = (excess * excess).sum()
+        norm = count_excess(edges, first, last, excess)
         if norm == 0:  # the 1-tree is a tour, and a shortest one
             break
         multipliers += scale * max(length - value, 0.0) / norm * excess

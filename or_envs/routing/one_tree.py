@@ -65,6 +65,21 @@ def one_tree(between, out, back, multipliers, edges, away, parent, cost):
     return total + first_length + last_length, first, last
 
 
+@numba.njit(cache=True)
+def count_excess(edges, first, last, excess):
+    """Let ``excess`` (m,) be the edges of each city beyond two; returns its squared norm.
+
+    It is the subgradient of the shortest 1-tree's length; where it is zero, the 1-tree is a path.
+    """
+    excess[:] = -2
+    for k in range(len(edges)):
+        excess[edges[k, 0]] += 1
+        excess[edges[k, 1]] += 1
+    excess[first] += 1
+    excess[last] += 1
+    return (excess * excess).sum()
+
+
 # Reordered minima are the same minima, and loops without branches become vector instructions.
 @numba.njit(cache=True, fastmath=True)
 def _approach(row, cost, multiplier, away, parent, city):

@@ -15,12 +15,12 @@ import dataclasses
 import numba
 import numpy as np
 
-from or_envs.routing.one_tree import one_tree
+from or_envs.routing.one_tree import count_excess, one_tree
 
 #: Trees at most, so that weights of the mean stay within single precision.
 MOST_TREES = 1000
 #: Where one of the origin's edges is in such a share of the trees, no other is looked at.
-SURE = 0.97
+_SURE = 0.97
 #: Edges of the origin that are looked at: so many, with such shares at least.
 _CANDIDATES, _UNLIKELY = 4, 0.02
 #: Weight of a tree in the mean that it enters, but for the first ones.
@@ -125,7 +125,7 @@ def _relax_one(points, inner, trees, look_ahead, shares, multipliers, increases)
     if look_ahead:
         order = np.argsort(-opening)
         likely = min(cities, _CANDIDATES)
-        if opening[order[0]] > SURE:
+        if opening[order[0]] > _SURE:
             likely = 1
         least = np.float32(1e30)
         for k in range(likely):
@@ -176,13 +176,7 @@ def _ascend(between, out, back, best, trees, first_step, ahead, inside, opening,
         if value > bound:
             bound = value
             best[:] = now
-        excess[:] = -2
-        for k in range(cities - 1):
-            excess[edges[k, 0]] += 1
-            excess[edges[k, 1]] += 1
-        excess[first] += 1
-        excess[last] += 1
-        norm = (excess * excess).sum()
+        norm = count_excess(edges, first, last, excess)
         path = norm == 0  # a shortest one
         weight = np.float32(max(_WEIGHT, 1 / (number + 1)))
         if path or number == 0:
