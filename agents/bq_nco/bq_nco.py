@@ -19,6 +19,7 @@ from agents.bq_nco import losses
 from agents.bq_nco.labels import Labels
 from agents.bq_nco.policy import BQPolicy
 from agents.bq_nco.reinforce import descend, draw_steps
+from agents.bq_nco.relaxation import worth_learning
 from agents.bq_nco.search import construct, decoder, reconstruct
 from agents.bq_nco.subproblems import SUBPROBLEMS, Draw, Subproblems
 from agents.bq_nco.tails import view_of
@@ -344,9 +345,11 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         return [self._subproblems(*pair) for pair in zip(self._instances, solutions, strict=True)]
 
     def _subproblems(self, instance: Any, actions: torch.Tensor) -> Subproblems:
-        limit = {"largest": self.largest} if self.largest else {}
+        limit: dict[str, Any] = {"largest": self.largest} if self.largest else {}
         if self.policy.neighbours:
             limit["neighbours"] = self.policy.neighbours
+        if self.policy.trees:
+            limit["doubtful"] = True
         return SUBPROBLEMS[self._problem_name](instance, actions, **limit)
 
     def _train_block(
@@ -398,12 +401,19 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
         return data, True
 
     def update(self, draw: Draw) -> float:
-        """One step of Adam on a batch of sub-problems; returns the cross-entropy."""
+        """One step of Adam on a batch of sub-problems; returns the cross-entropy.
+
+        With a relaxation, those are left out that it leaves little to learn from.
+        """
         num = draw.state.num
         mine = share(num, self.device)
         if mine is not None:
             draw = draw.rows(mine)
         network, tail = self.policy.network, self.policy.tail(draw.instance, draw.state)
+        if self.policy.trees:
+            some = worth_learning(tail)
+            draw, tail = draw.rows(some), tail.rows(some)
+            num = int(total(len(some), self.device))
         with self.policy.half_precision():
             tokens = network.encode(tail)
         scores, actions = network.scores(tokens, tail), tail.actions.flatten(1)

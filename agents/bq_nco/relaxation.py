@@ -24,6 +24,10 @@ NUM_FEATURES = 6
 WIDEST = 100
 #: 1-trees for each likely next city.
 LOOK_AHEAD = 60
+#: Share of 1-trees that leaves no doubt of an edge.
+CERTAIN = 0.99
+#: One of so many steps without doubt is learned from as well.
+_ALSO = 10
 #: The network is not told of larger multipliers, in mean edges.
 _LARGEST = 10.0
 
@@ -79,3 +83,16 @@ def relaxed(tail: Tail, instance: TSPInstance, state: TourState, trees: int) -> 
     if tail.present is not None:
         links = links * tail.present[:, :, None] * tail.present[:, None, :]
     return dataclasses.replace(tail, features=torch.cat([tail.features, extra], dim=2), links=links)
+
+
+def worth_learning(tail: Tail) -> torch.Tensor:
+    """Which rows of a tail to learn from, by their numbers; at least one.
+
+    Nine of ten steps along a tour are what the relaxation says without doubt. The others are what
+    the network is for, so that few of those are enough.
+    """
+    assert tail.links is not None
+    certain = torch.nonzero(tail.links[:, 0].amax(dim=1) >= CERTAIN)[:, 0]
+    keep = torch.ones_like(tail.allowed[:, 0, 0])
+    keep[certain] = torch.arange(len(certain), device=certain.device) % _ALSO == 0
+    return torch.nonzero(keep)[:, 0]

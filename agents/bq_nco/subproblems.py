@@ -11,17 +11,23 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from array_api_compat import torch as xp
 
+from agents.bq_nco.relaxation import CERTAIN
 from agents.bq_nco.tails import nearest
 from or_envs.core.arrays import gather
 from or_envs.knapsack.problem import KnapsackInstance, KnapsackState
+from or_envs.routing import tree_shares
 from or_envs.routing.atsp import ATSPInstance
 from or_envs.routing.cvrp import CVRPInstance, CVRPState
 from or_envs.routing.orienteering import OrienteeringInstance, OrienteeringState
 from or_envs.routing.tour import TourState
 from or_envs.routing.tsp import TSP, TSPInstance
+
+#: 1-trees of the relaxation of a whole tour, and tours that are relaxed at a time.
+_TREES, _TOGETHER = 60, 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,6 +120,20 @@ def _tours(actions: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.pad(actions, (1, 0))
 
 
+def _doubtful(tours: torch.Tensor) -> torch.Tensor:
+    """Edges that relaxations of tours (M, N, 2) are not certain of, as tour times N plus place."""
+    num, cities, _ = tours.shape
+    closed = torch.cat([tours, tours[:, :1]], dim=1).cpu().numpy()
+    found = []
+    for rows in np.array_split(np.arange(num), num // _TOGETHER + 1):
+        present = np.ones((len(rows), cities + 1), np.bool_)
+        shares = tree_shares.relax(closed[rows], present, _TREES).shares
+        ahead = np.diagonal(shares, offset=1, axis1=1, axis2=2)
+        row, place = np.nonzero(ahead < CERTAIN)
+        found.append(rows[row] * cities + place)
+    return torch.from_numpy(np.concatenate(found))
+
+
 def _after(first: int, num: int, size: int, like: torch.Tensor) -> torch.Tensor:
     """Bool (num, size), true from node ``first`` on."""
     return (torch.arange(size, device=like.device) >= first).expand(num, size)
@@ -131,6 +151,10 @@ class TSPSubproblems(Subproblems):
     neighbours
         Of the policy, which sees so many cities nearest to the origin: infixes whose next city is
         not one of them are left out. 0: it sees all.
+    doubtful
+        Whether infixes begin with an edge of which the tour's relaxation by 1-trees is not certain
+        (:mod:`or_envs.routing.tree_shares`), if there is any: where it is, nearly every next step
+        is what the relaxation of the infix says.
     """
 
     def __init__(
@@ -139,10 +163,16 @@ class TSPSubproblems(Subproblems):
         actions: torch.Tensor,
         largest: int | None = None,
         neighbours: int = 0,
+        doubtful: bool = False,
     ) -> None:
         self.points = gather(xp, instance.coordinates, _tours(actions))
         self.largest = largest
         self.neighbours = neighbours
+        #: Where infixes may begin: tours times cities, plus the place of an edge's first city.
+        self.edges = torch.arange(self.points.shape[0] * self.points.shape[1])
+        if doubtful and len(found := _doubtful(self.points)):
+            self.edges = found
+        self.edges = self.edges.to(self.points.device)
 
     def draw(self, rng: torch.Generator, tokens: int) -> Draw:
         """See the class."""
@@ -151,9 +181,9 @@ class TSPSubproblems(Subproblems):
         most = min(cities + 1, self.largest or cities + 1)
         size = _integer(rng, min(4, most), most)
         num = max(tokens // min(size, self.neighbours + 2 if self.neighbours else size), 1)
-        rows = _pick(luck, num, len(self.points))
-        start = _pick(luck, num, cities)
-        direction = 2 * _pick(luck, num, 2) - 1
+        edge = self.edges[_pick(luck, num, len(self.edges))]
+        rows, back = edge // cities, _pick(luck, num, 2)
+        start, direction = edge % cities + back, 1 - 2 * back
         steps = torch.arange(size, device=rows.device)
         places = (start[:, None] + direction[:, None] * steps) % cities
         flat = (rows[:, None] * cities + places).flatten()

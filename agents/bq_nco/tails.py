@@ -63,6 +63,17 @@ class Tail:
     actions: torch.Tensor
     links: torch.Tensor | None = None
 
+    def rows(self, index: torch.Tensor) -> Tail:
+        """Pick rows."""
+        return Tail(
+            self.features[index],
+            None if self.edges is None else self.edges[index],
+            self.allowed[index],
+            None if self.present is None else self.present[index],
+            self.actions[index],
+            None if self.links is None else self.links[index],
+        )
+
 
 class TailView(Protocol):
     """From instances and states (torch, not final) to tails."""
