@@ -115,10 +115,8 @@ def load_model(path: Path, algorithm: str | None, problem: AnyProblem) -> Any:
         raise UserError(f"contestant: {error}") from error
     except (KeyError, TypeError) as error:
         raise UserError(f"contestant: {path}: its settings are damaged: {error!r}") from error
-    for name in ("observation_space", "action_space"):
-        if getattr(model, name) != getattr(problem, name):
-            raise UserError(
-                f"contestant: {path} is a model for the {name} {getattr(model, name)}, but the"
-                f" environment has {getattr(problem, name)}"
-            )
+    try:
+        model.check_problem(problem)
+    except ValueError as error:
+        raise UserError(f"contestant: {path} {error}") from error
     return model

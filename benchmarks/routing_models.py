@@ -214,8 +214,8 @@ LARGE: dict[str, Model] = {
         groups=16,
         policy_kwargs=_NEAR,
     ),
-    # The same with what the relaxation by 1-trees says. 70 minutes of training on two cores; of four
-    # sub-problems that it draws it learns from about one.
+    # The same with what the relaxation by 1-trees says. 70 minutes of training on two cores, which
+    # learns from about one of four sub-problems that it draws.
     "TSP-relaxed": _tsp(
         100,
         _near_optimal(30_000),

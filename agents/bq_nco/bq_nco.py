@@ -280,16 +280,27 @@ class BQNCO(SafeFiles, Unplayed, BaseAlgorithm):
 
     def decision_rule(self, problem: AnyProblem, deterministic: bool = True) -> Any:
         """Return the rule (instance, state) -> actions, which needs no observations."""
-        if type(problem).__name__ != self._problem_name:
-            raise ValueError(
-                f"env: the model is for {self._problem_name}, got {type(problem).__name__}"
-            )
+        self.check_problem(problem)
         return self.policy.rule(deterministic)
 
     def searcher(self, problem: AnyProblem, name: str) -> Search:
         """Return a search with the policy; see :func:`agents.bq_nco.search.decoder` for names."""
+        self.check_problem(problem)
         found = decoder(name, self.policy, problem)
         return lambda instance: found(instance.to_torch(self.device)).actions.cpu().numpy()
+
+    def check_problem(self, problem: AnyProblem) -> None:
+        """Refuse another problem, or another mode; a model plays instances of any size.
+
+        Raises
+        ------
+        ValueError
+            If it is another.
+        """
+        if (name := type(problem).__name__) != self._problem_name:
+            raise ValueError(f"is a model for {self._problem_name}, got {name}")
+        if (mode := getattr(problem, "mode", "bq")) != "bq":
+            raise ValueError(f"is a model for mode 'bq', got {mode!r}")
 
     # ---- learning ---------------------------------------------------------------------------
 

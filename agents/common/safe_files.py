@@ -17,6 +17,7 @@ from agents.common.files import load_model, save_model
 from agents.common.settings import setting_from_json, setting_to_json
 from agents.common.spaces import space_from_json, space_to_json
 from agents.common.state_dicts import pack, unpack
+from or_envs.core.problem import AnyProblem
 
 # Constructor arguments that belong to the session, or are kept apart.
 _NOT_SETTINGS = {
@@ -119,6 +120,21 @@ class SafeFiles(BaseAlgorithm):
 
     def restore_settings(self, settings: dict[str, Any]) -> None:
         """Take what an algorithm has added to :meth:`settings`, before its networks are built."""
+
+    def check_problem(self, problem: AnyProblem) -> None:
+        """Refuse a problem that the model cannot play.
+
+        Raises
+        ------
+        ValueError
+            If its observations or actions are not the model's.
+        """
+        for name in ("observation_space", "action_space"):
+            own, other = getattr(self, name), getattr(problem, name)
+            if own != other:
+                raise ValueError(
+                    f"is a model for the {name} {own}, but the environment has {other}"
+                )
 
     def save(self, path: str | os.PathLike[str]) -> None:  # type: ignore[override]
         """Write the model to exactly this file (see :func:`agents.common.files.save_model`)."""

@@ -161,6 +161,29 @@ def test_names_what_is_wrong_with_a_search():
         TrainedSearch(lots, 0, "adp-LotSizing-15x5", "greedy")
 
 
+def test_an_agent_of_any_size_plays_other_sizes():
+    problem = build_problem("or_envs/TSP-v0", {"num_cities": 9})
+    instance, _ = or_envs.sample(problem, 0, 1)
+    alone = or_envs.simulate(problem, trained(problem, 0, "bq_nco-TSP-20"), instance)
+    greedy = TrainedSearch(problem, 0, "bq_nco-TSP-20", "greedy").solve(instance)
+    assert greedy.objective == pytest.approx(-alone.total_reward[0])
+    assert sorted(greedy.actions) == list(range(1, 9))
+
+
+@pytest.mark.parametrize(
+    ("env", "kwargs", "name", "message"),
+    [
+        ("CVRP", {}, "bq_nco-TSP-20", "is a model for TSP, got CVRP"),
+        ("TSP", {"mode": "direct"}, "bq_nco-TSP-20", "is a model for mode 'bq', got 'direct'"),
+        ("LotSizing", {"instance": "20x10"}, "adp-LotSizing-15x5", "for the observation_space"),
+    ],
+)
+def test_an_agent_is_refused_where_it_cannot_play(env, kwargs, name, message):
+    problem = build_problem(f"or_envs/{env}-v0", kwargs)
+    with pytest.raises(UserError, match=message):
+        trained(problem, 0, name)
+
+
 def test_refuses_another_environment(capsys):
     folder = str(FOLDERS[0])
     assert main(["evaluate", folder, "--env-kwargs", "instance:VI-A"]) == 2
