@@ -10,11 +10,15 @@ import pytest
 import torch
 
 import or_envs
+from agents.bq_nco import losses
 from agents.bq_nco.bq_nco import BQNCO
+from agents.bq_nco.labels import Labels
 from agents.bq_nco.network import BQNetwork
-from agents.bq_nco.relaxation import NUM_FEATURES, WIDEST
+from agents.bq_nco.relaxation import CERTAIN, NUM_FEATURES, WIDEST, worth_learning
 from agents.bq_nco.search import decoder
-from agents.bq_nco.tails import nearest, view_of
+from agents.bq_nco.subproblems import SUBPROBLEMS
+from agents.bq_nco.tails import Tail, nearest, view_of
+from or_envs.routing import tree_shares
 from or_envs.routing.tour import TourState
 from or_envs.routing.tsp import TSPInstance
 from tests.agents.test_bq_nco import model_of
@@ -168,3 +172,73 @@ def test_trees_are_for_tours(tmp_path):
         model_of("CVRP", tmp_path, policy_kwargs={"trees": 3})
     with pytest.raises(ValueError, match=r"trees: expected an integer in 0..1000"):
         model_of("TSP", tmp_path, policy_kwargs={"trees": 1001})
+
+
+def circles_and_others(num, cities):
+    """Tours along circles, of which a relaxation is certain, and as many along random points."""
+    angle = np.arange(cities) * 2 * np.pi / cities
+    circle = 0.5 + 0.4 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    random = np.random.default_rng(0).random((num, cities, 2))
+    points = np.concatenate([np.broadcast_to(circle, (num, cities, 2)), random])
+    actions = np.broadcast_to(np.arange(1, cities), (2 * num, cities - 1)).copy()
+    return Labels(TSPInstance.euclidean(points), actions)
+
+
+def test_doubtful_infixes_begin_where_the_relaxation_is_not_certain():
+    cities, num = 12, 150  # more tours than are relaxed at a time
+    labels = circles_and_others(num, cities)
+    points = torch.as_tensor(labels.instance.coordinates)
+    data = SUBPROBLEMS["TSP"](
+        TSPInstance.euclidean(points), torch.as_tensor(labels.actions), doubtful=True
+    )
+    closed = torch.cat([points, points[:, :1]], dim=1).numpy()
+    shares = tree_shares.relax(closed, np.ones(closed.shape[:2], bool), 60).shares
+    expected = {
+        row * cities + place
+        for row in range(2 * num)
+        for place in range(cities)
+        if shares[row, place, place + 1] < CERTAIN
+    }
+    assert set(data.edges.tolist()) == expected
+    assert min(expected) >= num * cities  # none of a circle
+    # Both directions along the edge, and nothing else.
+    draw = data.draw(torch.Generator().manual_seed(0), 2000)
+    length = (draw.instance.coordinates[:, 1] - draw.instance.coordinates[:, 2]).norm(dim=1)
+    flat = points.roll(-1, dims=1) - points
+    allowed = flat.norm(dim=2).flatten()[sorted(expected)]
+    assert torch.isclose(length[:, None], allowed[None]).any(dim=1).all()
+
+
+def test_tours_without_doubt_are_drawn_from_all_the_same():
+    labels = circles_and_others(3, 12)
+    circles = TSPInstance.euclidean(torch.as_tensor(labels.instance.coordinates[:3]))
+    data = SUBPROBLEMS["TSP"](circles, torch.as_tensor(labels.actions[:3]), doubtful=True)
+    assert len(data.edges) == 36
+
+
+def test_few_certain_steps_are_learned_from():
+    links = torch.zeros(26, 5, 5)
+    links[:, 0, 2] = 1.0
+    links[[4, 7, 25], 0, 2] = 0.6
+    links[:, 1, 3] = 0.5  # not of the origin
+    rest = torch.zeros(26, 5, 1)
+    tail = Tail(rest, None, rest > 1, None, rest, links)
+    # The certain ones of number 0, 10 and 20.
+    assert worth_learning(tail).tolist() == [0, 4, 7, 12, 22, 25]
+    some = tail.rows(torch.tensor([4, 25]))
+    assert some.links[:, 0, 2].tolist() == [pytest.approx(0.6)] * 2
+    assert len(worth_learning(tail.rows(torch.tensor([0])))) == 1
+
+
+def test_an_update_is_of_steps_worth_learning(tmp_path):
+    model = model_of("TSP", tmp_path, policy_kwargs=LINKED)
+    data = model.subproblems(circles_and_others(40, 12))
+    draw = data.draw(torch.Generator().manual_seed(3), 600)
+    tail = model.policy.tail(draw.instance, draw.state)
+    some = worth_learning(tail)
+    assert 1 < len(some) < len(tail.links)
+    with torch.no_grad():
+        scores = model.policy.network(tail.rows(some))
+        actions = tail.actions.flatten(1)[some]
+        expected = losses.next_step(scores, actions, draw.targets[some]).mean().item()
+    assert model.update(draw) == pytest.approx(expected, rel=1e-5)
