@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import cli
+from benchmarks.processes import one_thread
 from benchmarks.training import MODEL
 
 
@@ -62,9 +63,8 @@ def _run(arguments: Sequence[str], processes: int) -> int:
         return cli.main(arguments)
     torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     command = [sys.executable, "-m", *torchrun, "-m", "benchmarks", *arguments]
-    return subprocess.run(
-        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False
-    ).returncode
+    with one_thread():
+        return subprocess.run(command, check=False).returncode
 
 
 def write_table(

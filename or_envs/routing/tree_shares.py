@@ -11,6 +11,7 @@ is to be in a shortest path.
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 
 import numba
 import numpy as np
@@ -19,6 +20,8 @@ from or_envs.routing.one_tree import count_excess, one_tree
 
 #: Trees at most, so that weights of the mean stay within single precision.
 MOST_TREES = 1000
+#: Paths that a thread is worth.
+_PER_THREAD = 8
 #: Where one of the origin's edges is in such a share of the trees, no other is looked at.
 _SURE = 0.97
 #: Edges of the origin that are looked at: so many, with such shares at least.
@@ -67,6 +70,8 @@ def relax(points: np.ndarray, present: np.ndarray, trees: int, look_ahead: int =
     look_ahead
         1-trees for each of the likely next points, of which the relaxation of the rest is then
         solved anew; 0: none is looked at.
+
+    Paths are shared out among numba's threads.
     """
     num, size, _ = points.shape
     found = Relaxation(
@@ -76,7 +81,19 @@ def relax(points: np.ndarray, present: np.ndarray, trees: int, look_ahead: int =
         np.full((num, size), np.inf, np.float32),
     )
     arrays = (found.shares, found.multipliers, found.mean, found.increases)
-    _relax(points.astype(np.float32), present, trees, look_ahead, *arrays)
+    points = points.astype(np.float32)
+
+    def relax_rows(first: int, end: int) -> None:
+        some = (array[first:end] for array in arrays)
+        _relax(points[first:end], present[first:end], trees, look_ahead, *some)
+
+    threads = min(numba.get_num_threads(), num // _PER_THREAD)
+    if threads < 2:
+        relax_rows(0, num)
+    else:
+        cuts = [num * k // threads for k in range(threads + 1)]
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(relax_rows, cuts[:-1], cuts[1:]))
     return found
 
 

@@ -1,6 +1,7 @@
 """The command that makes routing models, tried out on a thousandth of the work."""
 
 import csv
+import os
 import subprocess
 
 import pytest
@@ -31,16 +32,17 @@ def test_unknown_names_are_refused(capsys):
 def test_several_processes_train_together(tmp_path, monkeypatch):
     commands = []
 
-    def run(command, env, check):
-        commands.append((command, env["OMP_NUM_THREADS"]))
+    def run(command, check):
+        commands.append((command, os.environ["OMP_NUM_THREADS"], os.environ["NUMBA_NUM_THREADS"]))
         return subprocess.CompletedProcess(command, 1)
 
     monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "4")
     with pytest.raises(SystemExit, match="training failed"):
         recipes.train("hdpo", "or_envs/TSP-v0", {}, 10, {}, tmp_path, "cpu", processes=3)
-    ((command, threads),) = commands
+    ((command, *threads),) = commands
     assert command[command.index("--nproc-per-node") + 1] == "3"
-    assert (command[-1], threads) == ("--hyperparams", "1")
+    assert (command[-1], threads) == ("--hyperparams", ["1", "1"])
 
 
 @pytest.mark.slow

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import threading
 
 import hypothesis.strategies as st
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -122,3 +125,25 @@ def test_what_is_looked_at_does_not_change_the_rest():
     np.testing.assert_array_equal(plain.shares, looked.shares)
     np.testing.assert_array_equal(plain.multipliers, looked.multipliers)
     np.testing.assert_array_equal(plain.mean, looked.mean)
+
+
+def test_threads_share_the_paths_out(monkeypatch):
+    rng = np.random.default_rng(3)
+    points, present = rng.random((37, 14, 2)), rng.random((37, 14)) < 0.9
+    used = set()
+    alone = tree_shares._relax
+
+    def noted(*arguments):
+        used.add(threading.get_ident())
+        alone(*arguments)
+
+    monkeypatch.setattr(tree_shares, "_relax", noted)
+    results = []
+    for threads in (1, 2):
+        monkeypatch.setattr(numba, "get_num_threads", lambda threads=threads: threads)
+        used.clear()
+        results.append(tree_shares.relax(points, present, 40, 10))
+        assert (used == {threading.get_ident()}) == (threads == 1)
+    for field in dataclasses.fields(results[0]):
+        one, two = (getattr(result, field.name) for result in results)
+        np.testing.assert_array_equal(one, two)
