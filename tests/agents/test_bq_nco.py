@@ -1,4 +1,4 @@
-"""BQ-NCO: views, training data, searches, files."""
+"""BQ-NCO: views, training data, the network, learning, files."""
 
 import itertools
 import math
@@ -8,71 +8,26 @@ import pytest
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
 
-import baselines.registration
 import or_envs
 from agents.bq_nco import losses
 from agents.bq_nco.bq_nco import BQNCO
 from agents.bq_nco.labels import Labels
 from agents.bq_nco.network import BQNetwork, squared_penalty
-from agents.bq_nco.reinforce import descend, draw_steps
-from agents.bq_nco.search import beam, construct, decoder, many_starts, reconstruct
+from agents.bq_nco.search import beam, construct, decoder
 from agents.bq_nco.subproblems import SUBPROBLEMS, Draw
-from agents.bq_nco.tails import VIEWS, candidates, nearest, view_of
+from agents.bq_nco.tails import VIEWS, nearest, view_of
 from or_envs.core.sb3 import make_sb3_vec_env
 from or_envs.routing.tour import TourState
 from or_envs.routing.tsp import TSPInstance
-
-SIZES = {
-    "TSP": {"num_cities": 6},
-    "ATSP": {"num_cities": 6},
-    "CVRP": {"num_customers": 5, "capacity": 12},
-    "Orienteering": {"num_customers": 6, "budget": 1.8},
-    "Knapsack": {"num_items": 8, "family": "integers", "capacity": 1500.0},
-}
-every_problem = pytest.mark.parametrize("name", SIZES)
-
-
-def problem_of(name, **kwargs):
-    return or_envs.make_problem(f"or_envs/{name}-v0", **{**SIZES[name], **kwargs})
-
-
-def best_solution(problem, instance, state=None):
-    """Largest total reward from a state, and actions that have it, by trying everything."""
-    state = problem.initial(instance) if state is None else state
-    best, plan = -np.inf, []
-    for action in np.flatnonzero(problem.action_mask(instance, state)[0]):
-        post, reward = problem.post_decision(instance, state, np.array([action]))
-        following, outcome, over = problem.transition(instance, post, None)
-        value, rest = (0.0, []) if over[0] else best_solution(problem, instance, following)
-        value += reward[0] + outcome[0]
-        if value > best + 1e-12:
-            best, plan = value, [int(action), *rest]
-    return best, plan
-
-
-def solved(name, num):
-    problem = problem_of(name)
-    instance, _ = or_envs.sample(problem, 0, num)
-    actions = np.full((num, problem.max_steps), -1)
-    for row in range(num):
-        _, plan = best_solution(problem, instance.rows(np.array([row])))
-        actions[row, : len(plan)] = plan
-    return Labels(instance, actions)
-
-
-def model_of(name, tmp_path, labels=None, **kwargs):
-    path = tmp_path / "labels.npz"
-    (labels or solved(name, 6)).save(path)
-    env = make_sb3_vec_env(f"or_envs/{name}-v0", 1, 0, **SIZES[name])
-    settings = {"dev_every": 10, "dev_instances": 8, "tokens": 200, "warm_up": 5, "seed": 0}
-    architecture = {"dim": 32, "heads": 4, "layers": 2, "feed_forward": 32}
-    return BQNCO(
-        "BQPolicy",
-        env,
-        labels=[str(path)],
-        device="cpu",
-        **{"policy_kwargs": architecture, **settings, **kwargs},
-    )
+from tests.agents.bq_nco_cases import (
+    SIZES,
+    best_solution,
+    drawn,
+    every_problem,
+    model_of,
+    problem_of,
+    solved,
+)
 
 
 def test_published_network_has_the_published_number_of_parameters():
@@ -80,13 +35,6 @@ def test_published_network_has_the_published_number_of_parameters():
         view_of("TSP", canonical=False), 192, 12, 9, 512, scaled=False, normalization="rezero"
     )
     assert sum(p.numel() for p in network.parameters()) == 3_107_539
-
-
-def drawn(name, tokens=60, seed=0):
-    labels = solved(name, 6)
-    instance = labels.instance.to_torch("cpu", torch.float64)
-    data = SUBPROBLEMS[name](instance, torch.from_numpy(labels.actions))
-    return [data.draw(torch.Generator().manual_seed(seed + k), tokens) for k in range(12)]
 
 
 @every_problem
@@ -217,17 +165,6 @@ def test_adjacency_is_learned(tmp_path):
     loaded = BQNCO.load(path)
     assert loaded.adjacency == 1.0
     assert type(loaded.policy.optimizer).__name__ == "Muon"
-
-
-def test_weights_are_chosen_where_policy_gradients_begin_and_while_they_last(tmp_path, monkeypatch):
-    model = model_of("TSP", tmp_path, reinforce=0.5, groups=2, group_size=2, dev_every=200)
-    seen = []
-    monkeypatch.setattr(model, "_select", lambda *_: seen.append(model._reinforcing))
-    model.learn(400)
-    assert seen[0] is False
-    # Two updates by reward are as much work as 200 others.
-    assert seen[1:] == [True] * len(seen[1:])
-    assert len(seen) > 3
 
 
 def test_adjacency_is_for_tours(tmp_path):
@@ -512,123 +449,6 @@ class Predicting:
         self.predict = model.predict
 
 
-def test_a_wide_beam_is_exhaustive(tmp_path):
-    model = model_of("TSP", tmp_path)
-    problem = problem_of("TSP")
-    instance, _ = or_envs.sample(problem, 9, 5)
-    found = beam(model.policy, problem, instance.to_torch("cpu", torch.float64), 120)
-    best = [best_solution(problem, instance.rows(np.array([row])))[0] for row in range(5)]
-    np.testing.assert_allclose(found.total_reward, best, rtol=1e-9)
-
-
-@pytest.mark.parametrize("width", [1, 3])
-def test_reconstruction_never_lengthens(width, tmp_path):
-    model = model_of("TSP", tmp_path)
-    problem = or_envs.make_problem("or_envs/TSP-v0", num_cities=12)
-    instance, _ = or_envs.sample(problem, 0, 6)
-    data = instance.to_torch("cpu", torch.float64)
-    tours = torch.stack([1 + torch.randperm(11, generator=torch.Generator().manual_seed(k))
-                         for k in range(6)])  # fmt: skip
-    lengths = [or_envs.simulate(problem, tours.numpy(), instance).total_reward]
-    for iterations in (5, 50):
-        rng = torch.Generator().manual_seed(1)
-        found = reconstruct(model.policy, data, tours, iterations, rng, width=width)
-        replayed = or_envs.simulate(problem, found.actions.numpy(), instance).total_reward
-        np.testing.assert_allclose(found.total_reward, replayed, rtol=1e-9)
-        lengths.append(replayed)
-    assert (lengths[1] >= lengths[0] - 1e-9).all()
-    assert (lengths[2] >= lengths[0] - 1e-9).all()
-    assert lengths[2].mean() > lengths[0].mean()
-
-
-def test_reconstruction_by_beams_that_hold_everything_is_optimal(tmp_path):
-    """Of segments of up to 6 of 6 cities, so that only the two cities at the cut are fixed."""
-    model = model_of("TSP", tmp_path)
-    problem = problem_of("TSP")
-    instance, _ = or_envs.sample(problem, 0, 6)
-    found = decoder("reconstruct:60:24", model.policy, problem)(
-        instance.to_torch("cpu", torch.float64)
-    )
-    best = [best_solution(problem, instance.rows(np.array([row])))[0] for row in range(6)]
-    np.testing.assert_allclose(found.total_reward, best, rtol=1e-9)
-
-
-def test_both_ends_go_on_where_the_policy_is_surer(tmp_path):
-    model = model_of("TSP", tmp_path)
-    model.learn(3000)
-    problem = or_envs.make_problem("or_envs/TSP-v0", num_cities=9)
-    instance, _ = or_envs.sample(problem, 0, 8)
-    data = instance.to_torch("cpu", torch.float32)
-    found = decoder("both_ends", model.policy, problem)(data)
-    replayed = or_envs.simulate(problem, found.actions.numpy(), instance)
-    np.testing.assert_allclose(found.total_reward, replayed.total_reward, rtol=1e-5)
-    sides = set()
-    for row in range(8):
-        ways = ([0], [0])
-        while len(ways[0]) + len(ways[1]) < 10:
-            options = []
-            for side in (0, 1):
-                rest = [k for k in range(1, 9) if k not in ways[0] + ways[1]]
-                nodes = [ways[1 - side][-1], ways[side][-1], *rest]
-                path = TSPInstance.euclidean(data.coordinates[row, nodes][None])
-                remaining = torch.arange(len(nodes))[None] > 1
-                empty = torch.zeros((1, 0), dtype=torch.long)
-                state = TourState(torch.tensor([1]), remaining, empty, remaining.sum(dim=1))
-                scores, actions = model.policy.scores(path, state)
-                chance, place = scores[0].softmax(dim=0).max(dim=0)
-                options.append((chance.item(), -side, nodes[actions[0, place]]))
-            _, side, city = max(options)
-            ways[-side].append(city)
-            sides.add(side)
-        assert found.actions[row].tolist() == ways[0][1:] + ways[1][:0:-1]
-    assert sides == {0, -1}
-
-
-def test_many_starts_are_tours_from_city_0(tmp_path):
-    model = model_of("TSP", tmp_path)
-    problem = problem_of("TSP")
-    instance, _ = or_envs.sample(problem, 0, 6)
-    data = instance.to_torch("cpu", torch.float64)
-    found = many_starts(model.policy, data, 6)
-    replayed = or_envs.simulate(problem, found.actions.numpy(), instance).total_reward
-    np.testing.assert_allclose(found.total_reward, replayed, rtol=1e-9)
-    greedy = construct(model.policy, problem, data)
-    assert (found.total_reward >= greedy.total_reward - 1e-9).all()
-
-
-@pytest.mark.parametrize("name", ["TSP", "CVRP", "Orienteering"])
-def test_the_best_of_eight_symmetries_is_a_solution(name, tmp_path):
-    model = model_of(name, tmp_path)
-    problem = problem_of(name)
-    instance, _ = or_envs.sample(problem, 0, 6)
-    data = instance.to_torch("cpu", torch.float64)
-    found = decoder("symmetries", model.policy, problem)(data)
-    replayed = or_envs.simulate(problem, np.maximum(found.actions.numpy(), 0), instance)
-    np.testing.assert_allclose(found.total_reward, replayed.total_reward, rtol=1e-9)
-    greedy = decoder("greedy", model.policy, problem)(data)
-    assert (found.total_reward >= greedy.total_reward - 1e-9).all()
-    # The untrained network answers differently to a mirrored instance.
-    assert (found.total_reward > greedy.total_reward + 1e-9).any()
-
-
-@pytest.mark.parametrize("name", ["TSP", "ATSP", "CVRP", "Orienteering"])
-def test_nearest_nodes_only(name, tmp_path):
-    model = model_of(name, tmp_path)
-    problem = problem_of(name)
-    instance, _ = or_envs.sample(problem, 0, 6)
-    data = instance.to_torch("cpu", torch.float64)
-    greedy = decoder("greedy", model.policy, problem)(data)
-    everything = decoder("nearest:9", model.policy, problem)(data)
-    np.testing.assert_array_equal(everything.actions, greedy.actions)
-    one = decoder("nearest:1", model.policy, problem)(data)
-    replayed = or_envs.simulate(problem, np.maximum(one.actions.numpy(), 0), instance)
-    np.testing.assert_allclose(one.total_reward, replayed.total_reward, rtol=1e-9)
-    if name in ("TSP", "ATSP"):
-        rule = baselines.registration.make("routing/nearest_neighbour", problem)
-        expected = or_envs.simulate(problem, rule, instance)
-        np.testing.assert_array_equal(one.actions, expected.actions)
-
-
 @pytest.mark.parametrize(
     ("destination", "left", "seen"),
     [
@@ -736,146 +556,6 @@ def test_tokens_whose_neighbours_are_not_there_teach_nothing():
     loss.sum().backward()
     assert torch.isfinite(scores.grad).all()
     assert (scores.grad[0, 2] == 0).all()
-
-
-@pytest.mark.parametrize(
-    ("problem", "name", "message"),
-    [
-        ("TSP", "beam", "expected greedy, beam:W"),
-        ("TSP", "beam:0", "numbers >= 1"),
-        ("TSP", "beam:2:3", "expected greedy, beam:W"),
-        ("TSP", "reconstruct:9:2:1", "reconstruct:I:W"),
-        ("TSP", "greedy:3", "expected greedy"),
-        ("TSP", "oracle", "got 'oracle'"),
-        ("CVRP", "starts:3", "for TSP only, got CVRP"),
-        ("ATSP", "both_ends", "for TSP only, got ATSP"),
-        ("TSP", "both_ends:2", "expected greedy"),
-        ("Knapsack", "nearest:3", "for TSP, CVRP, Orienteering, ATSP only, got Knapsack"),
-        ("ATSP", "symmetries", "for TSP, CVRP, Orienteering only, got ATSP"),
-    ],
-)
-def test_wrong_decoders_are_named(problem, name, message, tmp_path):
-    model = model_of(problem, tmp_path)
-    with pytest.raises(ValueError, match=message):
-        decoder(name, model.policy, problem_of(problem))
-
-
-@every_problem
-def test_drawn_steps_are_those_of_the_solutions(name, tmp_path):
-    model = model_of(name, tmp_path)
-    problem = problem_of(name)
-    instance, _ = or_envs.sample(problem, 0, 3)
-    data = instance.to_torch("cpu", torch.float64)
-    torch.manual_seed(0)
-    steps, advantages, num = draw_steps(model.policy, problem, data, 4)
-    torch.manual_seed(0)
-    every = torch.arange(3).repeat_interleave(4)
-    played = [[] for _ in range(12)]
-    free = 0
-
-    def visit(rows, some, state, actions, chance):
-        nonlocal free
-        choice = candidates(name, some, state).any(dim=1)
-        scores, outputs = model.policy.scores(some, state)
-        log = scores.log_softmax(dim=1).masked_fill(outputs != actions[:, None], -torch.inf)
-        expected = torch.where(choice, log.amax(dim=1).exp(), 1.0)
-        torch.testing.assert_close(chance, expected.float(), rtol=1e-4, atol=1e-5)
-        for row, action, some_choice, likely in zip(
-            rows.tolist(), actions.tolist(), choice.tolist(), chance.tolist(), strict=True
-        ):
-            free += some_choice
-            # A stop without another choice teaches nothing, and certain steps next to nothing.
-            if some_choice and (likely < 0.99 or len(played[row]) == 0):
-                played[row].append(action)
-
-    drawn = construct(model.policy, problem, data.rows(every), deterministic=False, visit=visit)
-    found = [[] for _ in range(12)]
-    for step in steps:
-        for row, action in zip(step.rows.tolist(), step.actions.tolist(), strict=True):
-            found[row].append(action)
-    assert found == played
-    assert num == free > 0
-    rewards = drawn.total_reward.reshape(3, 4)
-    mean = rewards.mean(dim=1, keepdim=True)
-    torch.testing.assert_close(advantages.reshape(3, 4), (rewards - mean) / mean.abs())
-
-
-def test_certain_steps_are_left_out(tmp_path):
-    """Scores times 1,000 leave no doubt: the first step of each solution is kept all the same."""
-    model = model_of("TSP", tmp_path)
-    with torch.no_grad():
-        model.policy.network.score.weight.mul_(1e5)
-    problem = problem_of("TSP")
-    instance, _ = or_envs.sample(problem, 0, 3)
-    data = instance.to_torch("cpu", torch.float32)
-    steps, _, num = draw_steps(model.policy, problem, data, 2)
-    assert sum(len(step.rows) for step in steps) < 2 + 6 < num == 6 * 5
-    assert len(steps[0].rows) == 6
-
-
-def test_the_gradient_makes_better_solutions_likelier(tmp_path):
-    """The surrogate's gradient is the advantage-weighted one of the log-probabilities."""
-    model = model_of("TSP", tmp_path)
-    problem = problem_of("TSP")
-    instance, _ = or_envs.sample(problem, 0, 2)
-    data = instance.to_torch("cpu", torch.float32)
-    steps, advantages, total = draw_steps(model.policy, problem, data, 6)
-    advantages = advantages.float()
-
-    def likelihood():
-        terms = []
-        for step in steps:
-            scores, actions = model.policy.scores(step.instance, step.state)
-            place = (actions == step.actions[:, None]) & torch.isfinite(scores)
-            terms.append((advantages[step.rows] * scores.log_softmax(dim=1)[place]).sum())
-        return torch.stack(terms).sum()
-
-    model.policy.zero_grad()
-    descend(model.policy, steps, advantages, total)
-    found = [p.grad.clone() for p in model.policy.parameters() if p.grad is not None]
-    model.policy.zero_grad()
-    (-likelihood() / total).backward()
-    expected = [p.grad for p in model.policy.parameters() if p.grad is not None]
-    for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-4)
-
-
-@pytest.mark.parametrize("name", ["TSP", "CVRP", "Orienteering"])
-def test_reinforcement_needs_no_labels(name, tmp_path):
-    settings = {"reinforce": 1.0, "groups": 16, "reinforce_rate": 3e-3, "max_grad_norm": 10.0}
-    model = model_of(name, tmp_path, **settings)
-    model.labels = ()
-    problem = problem_of(name)
-    instance, _ = or_envs.sample(problem, 70, 200)
-    data = instance.to_torch("cpu", torch.float32)
-    before = construct(model.policy, problem, data).total_reward.mean()
-    model.learn(20_000)
-    assert construct(model.policy, problem, data).total_reward.mean() > before
-    twin = model_of(name, tmp_path, **settings)
-    twin.labels = ()
-    twin.learn(20_000)
-    for one, other in zip(model.policy.parameters(), twin.policy.parameters(), strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=0)
-
-
-def test_reinforcement_follows_imitation(tmp_path):
-    model = model_of("TSP", tmp_path, reinforce=0.5, groups=4)
-    kinds, moments = [], []
-    by_reward, by_label = model.update_by_reward, model.update
-
-    def reinforce(number):
-        kinds.append("reward")
-        moments.append(len(model.policy.optimizer.state))
-        return by_reward(number)
-
-    model.update_by_reward = reinforce
-    model.update = lambda draw: kinds.append("label") or by_label(draw)
-    model.learn(2000)
-    switch = kinds.index("reward")
-    assert 0 < switch < len(kinds)
-    assert set(kinds[switch:]) == {"reward"}
-    assert moments[0] == 0
-    assert all(moments[1:])
 
 
 def test_own_labels_get_shorter(tmp_path):
@@ -994,16 +674,6 @@ def test_wrong_environments_and_labels_are_named(tmp_path):
 def test_every_view_has_training_data():
     assert VIEWS.keys() == SUBPROBLEMS.keys()
     assert len(set(itertools.chain(VIEWS, SIZES))) == len(VIEWS)
-
-
-def test_rates_of_both_phases(tmp_path):
-    model = model_of("TSP", tmp_path, reinforce=0.4, reinforce_rate=3e-4, learning_rate=1e-3)
-    assert model.lr_schedule(1.0) == pytest.approx(1e-3)
-    assert model.lr_schedule(0.7) == pytest.approx(5e-4)  # half of the imitation
-    assert model.lr_schedule(0.4 + 1e-6) < 1e-8
-    assert model.lr_schedule(0.4) == pytest.approx(3e-4)
-    assert model.lr_schedule(0.1) == pytest.approx(7.5e-5)
-    assert model.lr_schedule(0.0) == 0
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from agents.bq_nco.tails import Tail, nearest, view_of
 from or_envs.routing import tree_shares
 from or_envs.routing.tour import TourState
 from or_envs.routing.tsp import TSPInstance
-from tests.agents.test_bq_nco import model_of
+from tests.agents.bq_nco_cases import model_of
 
 LINKED = {"dim": 32, "heads": 4, "layers": 2, "feed_forward": 32, "trees": 12}
 
