@@ -220,7 +220,7 @@ def test_few_certain_steps_are_learned_from():
     links = torch.zeros(26, 5, 5)
     links[:, 0, 2] = 1.0
     links[[4, 7, 25], 0, 2] = 0.6
-    links[:, 1, 3] = 0.5  # not of the origin
+    links[:, 1, 3] = 1.0  # not of the origin
     rest = torch.zeros(26, 5, 1)
     tail = Tail(rest, None, rest > 1, None, rest, links)
     # The certain ones of number 0, 10 and 20.
@@ -237,6 +237,7 @@ def test_an_update_is_of_steps_worth_learning(tmp_path):
     tail = model.policy.tail(draw.instance, draw.state)
     some = worth_learning(tail)
     assert 1 < len(some) < len(tail.links)
+    assert len(data.edges) < 12 * 80  # infixes begin at doubtful edges
     with torch.no_grad():
         scores = model.policy.network(tail.rows(some))
         actions = tail.actions.flatten(1)[some]

@@ -15,8 +15,9 @@ from benchmarks import zoo
 from benchmarks.cli import build_parser, main
 from benchmarks.errors import UserError
 from benchmarks.model_card import CARD, card, command, index
-from benchmarks.players import TrainedSearch, trained
+from benchmarks.players import TrainedSearch, load_model, trained
 from benchmarks.problems import build_problem
+from benchmarks.training import MODEL
 
 ROOT = Path(benchmarks.__file__).parent / "trained"
 FOLDERS = sorted(path for path in ROOT.iterdir() if path.is_dir())
@@ -182,6 +183,16 @@ def test_an_agent_is_refused_where_it_cannot_play(env, kwargs, name, message):
     problem = build_problem(f"or_envs/{env}-v0", kwargs)
     with pytest.raises(UserError, match=message):
         trained(problem, 0, name)
+
+
+def test_a_model_checks_the_problem_before_it_searches():
+    problem = build_problem("or_envs/TSP-v0", {"num_cities": 9})
+    model = load_model(zoo.find_folder("bq_nco-TSP-20") / MODEL, None, problem)
+    routes = build_problem("or_envs/CVRP-v0", {})
+    with pytest.raises(ValueError, match="is a model for TSP, got CVRP"):
+        model.searcher(routes, "greedy")
+    with pytest.raises(ValueError, match="is a model for TSP, got CVRP"):
+        model.decision_rule(routes)
 
 
 def test_refuses_another_environment(capsys):
