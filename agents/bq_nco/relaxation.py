@@ -88,8 +88,8 @@ def relaxed(tail: Tail, instance: TSPInstance, state: TourState, trees: int) -> 
 def worth_learning(tail: Tail) -> torch.Tensor:
     """Which rows of a tail to learn from, by their numbers; at least one.
 
-    Nine of ten steps along a tour are what the relaxation says without doubt. The others are what
-    the network is for, so that few of those are enough.
+    Most steps along a tour are what the relaxation says without doubt. The others are what the
+    network is for, so that few of those are enough.
     """
     assert tail.links is not None
     certain = torch.nonzero(tail.links[:, 0].amax(dim=1) >= CERTAIN)[:, 0]
