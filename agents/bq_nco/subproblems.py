@@ -121,15 +121,22 @@ def _tours(actions: torch.Tensor) -> torch.Tensor:
 
 
 def _doubtful(tours: torch.Tensor) -> torch.Tensor:
-    """Edges that relaxations of tours (M, N, 2) are not certain of, as tour times N plus place."""
+    """Cities of tours (M, N, 2) with an edge that is in doubt, as tour times N plus place.
+
+    It must not be the tour's own edges that count: where the relaxation is nearly certain of an
+    edge, only tours without it would be drawn.
+    """
     num, cities, _ = tours.shape
     closed = torch.cat([tours, tours[:, :1]], dim=1).cpu().numpy()
     found = []
     for rows in np.array_split(np.arange(num), num // _TOGETHER + 1):
         present = np.ones((len(rows), cities + 1), np.bool_)
         shares = tree_shares.relax(closed[rows], present, _TREES).shares
-        ahead = np.diagonal(shares, offset=1, axis1=1, axis2=2)
-        row, place = np.nonzero(ahead < CERTAIN)
+        # The last point is the first city again.
+        shares[:, 0] += shares[:, -1]
+        shares[:, :, 0] += shares[:, :, -1]
+        shares = shares[:, :-1, :-1]
+        row, place = np.nonzero(((shares < CERTAIN) & (shares > 1 - CERTAIN)).any(axis=2))
         found.append(rows[row] * cities + place)
     return torch.from_numpy(np.concatenate(found))
 
@@ -152,9 +159,9 @@ class TSPSubproblems(Subproblems):
         Of the policy, which sees so many cities nearest to the origin: infixes whose next city is
         not one of them are left out. 0: it sees all.
     doubtful
-        Whether infixes begin with an edge of which the tour's relaxation by 1-trees is not certain
-        (:mod:`or_envs.routing.tree_shares`), if there is any: where it is, nearly every next step
-        is what the relaxation of the infix says.
+        Whether infixes begin at cities with an edge, of the tour or not, of which the tour's
+        relaxation by 1-trees is not certain (:mod:`or_envs.routing.tree_shares`), if there is any:
+        elsewhere nearly every next step is what the relaxation of the infix says.
     """
 
     def __init__(
@@ -168,11 +175,11 @@ class TSPSubproblems(Subproblems):
         self.points = gather(xp, instance.coordinates, _tours(actions))
         self.largest = largest
         self.neighbours = neighbours
-        #: Where infixes may begin: tours times cities, plus the place of an edge's first city.
-        self.edges = torch.arange(self.points.shape[0] * self.points.shape[1])
+        #: Where infixes may begin: tour times cities, plus the city's place.
+        self.starts = torch.arange(self.points.shape[0] * self.points.shape[1])
         if doubtful and len(found := _doubtful(self.points)):
-            self.edges = found
-        self.edges = self.edges.to(self.points.device)
+            self.starts = found
+        self.starts = self.starts.to(self.points.device)
 
     def draw(self, rng: torch.Generator, tokens: int) -> Draw:
         """See the class."""
@@ -181,9 +188,9 @@ class TSPSubproblems(Subproblems):
         most = min(cities + 1, self.largest or cities + 1)
         size = _integer(rng, min(4, most), most)
         num = max(tokens // min(size, self.neighbours + 2 if self.neighbours else size), 1)
-        edge = self.edges[_pick(luck, num, len(self.edges))]
-        rows, back = edge // cities, _pick(luck, num, 2)
-        start, direction = edge % cities + back, 1 - 2 * back
+        start = self.starts[_pick(luck, num, len(self.starts))]
+        rows, start = start // cities, start % cities
+        direction = 2 * _pick(luck, num, 2) - 1
         steps = torch.arange(size, device=rows.device)
         places = (start[:, None] + direction[:, None] * steps) % cities
         flat = (rows[:, None] * cities + places).flatten()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import gymnasium as gym
 import numpy as np
@@ -192,28 +193,47 @@ def test_doubtful_infixes_begin_where_the_relaxation_is_not_certain():
         TSPInstance.euclidean(points), torch.as_tensor(labels.actions), doubtful=True
     )
     closed = torch.cat([points, points[:, :1]], dim=1).numpy()
-    shares = tree_shares.relax(closed, np.ones(closed.shape[:2], bool), 60).shares
-    expected = {
-        row * cities + place
-        for row in range(2 * num)
-        for place in range(cities)
-        if shares[row, place, place + 1] < CERTAIN
-    }
-    assert set(data.edges.tolist()) == expected
+    found = tree_shares.relax(closed, np.ones(closed.shape[:2], bool), 60).shares
+    expected = set()
+    for row, place in itertools.product(range(2 * num), range(cities)):
+        shares = found[row, place].copy()
+        if place == 0:
+            shares += found[row, cities]
+        shares[0] += shares[cities]  # the same city
+        if ((shares[:-1] < CERTAIN) & (shares[:-1] > 1 - CERTAIN)).any():
+            expected.add(row * cities + place)
+    assert set(data.starts.tolist()) == expected
     assert min(expected) >= num * cities  # none of a circle
-    # Both directions along the edge, and nothing else.
     draw = data.draw(torch.Generator().manual_seed(0), 2000)
-    length = (draw.instance.coordinates[:, 1] - draw.instance.coordinates[:, 2]).norm(dim=1)
-    flat = points.roll(-1, dims=1) - points
-    allowed = flat.norm(dim=2).flatten()[sorted(expected)]
+    turned = draw.instance.coordinates[:, [1, 2]]
+    length = (turned[:, 0] - turned[:, 1]).norm(dim=1)
+    beside = torch.stack([(points - points.roll(k, dims=1)).norm(dim=2) for k in (1, -1)])
+    allowed = beside.flatten(1)[:, sorted(expected)].flatten()
     assert torch.isclose(length[:, None], allowed[None]).any(dim=1).all()
+
+
+def test_where_infixes_begin_does_not_depend_on_the_tour():
+    """Else labels that the relaxation finds unlikely would be drawn more often than they are."""
+    labels = circles_and_others(40, 12)
+    points = torch.as_tensor(labels.instance.coordinates)
+    order = torch.from_numpy(np.random.default_rng(1).permutation(11)) + 1
+
+    def starts(actions):
+        data = SUBPROBLEMS["TSP"](TSPInstance.euclidean(points), actions, doubtful=True)
+        tours = torch.nn.functional.pad(actions, (1, 0)).flatten()
+        rows = torch.arange(80).repeat_interleave(12)
+        return set(zip(rows[data.starts].tolist(), tours[data.starts].tolist(), strict=True))
+
+    one, other = starts(torch.as_tensor(labels.actions)), starts(order.expand(80, 11))
+    # But for the order that trees take cities in, they are the same.
+    assert len(one ^ other) < 0.1 * len(one)
 
 
 def test_tours_without_doubt_are_drawn_from_all_the_same():
     labels = circles_and_others(3, 12)
     circles = TSPInstance.euclidean(torch.as_tensor(labels.instance.coordinates[:3]))
     data = SUBPROBLEMS["TSP"](circles, torch.as_tensor(labels.actions[:3]), doubtful=True)
-    assert len(data.edges) == 36
+    assert len(data.starts) == 36
 
 
 def test_few_certain_steps_are_learned_from():
@@ -237,7 +257,7 @@ def test_an_update_is_of_steps_worth_learning(tmp_path):
     tail = model.policy.tail(draw.instance, draw.state)
     some = worth_learning(tail)
     assert 1 < len(some) < len(tail.links)
-    assert len(data.edges) < 12 * 80  # infixes begin at doubtful edges
+    assert len(data.starts) < 12 * 80  # infixes begin at doubtful cities
     with torch.no_grad():
         scores = model.policy.network(tail.rows(some))
         actions = tail.actions.flatten(1)[some]
