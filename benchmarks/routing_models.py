@@ -226,12 +226,12 @@ LARGE: dict[str, Model] = {
     "TSP-relaxed": _tsp(
         100,
         *_FOR_RELAXED,
-        timesteps=3_700_000,
+        timesteps=3_000_000,
         tokens=15_000,
         learning_rate=0.002,
         adjacency=4.0,
         dev_every=1500,
-        dev_instances=128,
+        dev_instances=256,
         policy_kwargs={**_NEAR, "layers": 6, "trees": 100},
     ),
     # For a GPU whose machine has 16 cores, which relax while it waits: half an hour of an H100, as
