@@ -186,7 +186,7 @@ def _near_optimal(
 
 _NEAR = {**_MUON, "layers": 4, "penalty": "squared", "neighbours": 50}
 _OTHERS = (_near_optimal(6_000, size=250), _near_optimal(30_000, kind="clustered"))
-_FOR_RELAXED = (
+_FOR_DOUBT = (
     _near_optimal(30_000),
     _near_optimal(30_000, seed=1_500_000_000),
     _near_optimal(4_000, size=250),
@@ -221,11 +221,11 @@ LARGE: dict[str, Model] = {
         groups=16,
         policy_kwargs=_NEAR,
     ),
-    # The same with what the relaxation by 1-trees says. 70 minutes of training on two cores, which
+    # The same with what the relaxation by 1-trees says. An hour of training on two cores, which
     # learns from about one of four sub-problems that it draws.
-    "TSP-relaxed": _tsp(
+    "TSP-doubt": _tsp(
         100,
-        *_FOR_RELAXED,
+        *_FOR_DOUBT,
         timesteps=3_000_000,
         tokens=15_000,
         learning_rate=0.002,
@@ -236,9 +236,9 @@ LARGE: dict[str, Model] = {
     ),
     # For a GPU whose machine has 16 cores, which relax while it waits: half an hour of an H100, as
     # far as the speed of the parts tells.
-    "TSP-relaxed-large": _tsp(
+    "TSP-doubt-large": _tsp(
         100,
-        *_FOR_RELAXED,
+        *_FOR_DOUBT,
         timesteps=35_000_000,
         adjacency=4.0,
         **{
