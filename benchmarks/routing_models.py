@@ -69,13 +69,14 @@ _KOOL = {"instance": "kool"}
 _SEARCH, _HGS = "routing/iterated_local_search", "routing/hybrid_genetic"
 #: A small population of HGS: 0.1 % longer on 20 customers, in a fifth of the time.
 _QUICK = {"population": 2, "generation": 4}
-#: Width and depth of the large models, and batches that fill a GPU.
+#: Width and depth of the large models.
 _LARGE_POLICY = {
     **{"dim": 192, "heads": 8, "layers": 9, "feed_forward": 512},
     **{"precision": "bfloat16", "compiled": True, "penalty": "squared"},
     # With a rate of 0.003 and without decay, training on TSP100 diverged.
     **{"optimizer": "muon", "optimizer_kwargs": {"decay": 0.1}},
 }
+#: And batches that fill a GPU.
 _LARGE = {
     **{"tokens": 200_000, "learning_rate": 0.001, "warm_up": 500, "dev_every": 3000},
     "policy_kwargs": _LARGE_POLICY,
@@ -221,8 +222,7 @@ LARGE: dict[str, Model] = {
         groups=16,
         policy_kwargs=_NEAR,
     ),
-    # The same with what the relaxation by 1-trees says. An hour of training on two cores, which
-    # learns from about one of four sub-problems that it draws.
+    # The same with what the relaxation by 1-trees says; about an hour of training on two cores.
     "TSP-doubt": _tsp(
         100,
         *_FOR_DOUBT,

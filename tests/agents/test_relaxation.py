@@ -205,11 +205,10 @@ def test_doubtful_infixes_begin_where_the_relaxation_is_not_certain():
     assert set(data.starts.tolist()) == expected
     assert min(expected) >= num * cities  # none of a circle
     draw = data.draw(torch.Generator().manual_seed(0), 2000)
-    turned = draw.instance.coordinates[:, [1, 2]]
-    length = (turned[:, 0] - turned[:, 1]).norm(dim=1)
-    beside = torch.stack([(points - points.roll(k, dims=1)).norm(dim=2) for k in (1, -1)])
-    allowed = beside.flatten(1)[:, sorted(expected)].flatten()
-    assert torch.isclose(length[:, None], allowed[None]).any(dim=1).all()
+    # Origins are such cities, turned or mirrored about the middle of the square.
+    origins, cities_there = draw.instance.coordinates[:, 1], points.flatten(0, 1)[sorted(expected)]
+    there, allowed = ((part - 0.5).abs().sort(dim=1).values for part in (origins, cities_there))
+    assert torch.isclose(there[:, None], allowed[None]).all(dim=2).any(dim=1).all()
 
 
 def test_where_infixes_begin_does_not_depend_on_the_tour():
